@@ -1,0 +1,102 @@
+// Package dialect is the client contract's JSON: what a client reads and
+// writes on /wss, to the byte. It knows no socket and no channel.
+//
+//	server: {"connection":"ok"}                    first, to each connection
+//	client: X                                      any valid JSON, text or binary
+//	server: {"message":X}                          to every connection of the channel, as text
+//	server: {"error":{"code":"…","message":"…"}}   to the sender alone
+package dialect
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+)
+
+// Hello is the first frame of a connection in plain mode.
+const Hello = `{"connection":"ok"}`
+
+// ShutdownReason is the reason in the 1001 close frame of a drain.
+const ShutdownReason = "Server shutting down"
+
+const (
+	messageHead = `{"message":`
+	messageTail = `}`
+)
+
+// Code names an error to a client. Codes are part of the contract; the message
+// beside them is for people and may change.
+type Code string
+
+// The codes of errors that leave the connection open.
+const (
+	// InvalidJSON: the message was not JSON in UTF-8; nobody else has seen it.
+	InvalidJSON Code = "invalid_json"
+	// RateLimited: the connection sent faster than it may; nobody else has
+	// seen the message.
+	RateLimited Code = "rate_limited"
+	// Unavailable: the broker did not take the message.
+	Unavailable Code = "unavailable"
+)
+
+// Codes lists every code, for metrics that want their series to exist early.
+func Codes() []Code { return []Code{InvalidJSON, RateLimited, Unavailable} }
+
+// Error is what a sender is told.
+type Error struct {
+	Code    Code
+	Message string
+}
+
+func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
+
+// AppendFrame appends the error's JSON.
+func (e *Error) AppendFrame(dst []byte) []byte {
+	type body struct {
+		Code    Code   `json:"code"`
+		Message string `json:"message"`
+	}
+	// Cannot fail: two strings.
+	p, _ := json.Marshal(map[string]body{"error": {e.Code, e.Message}})
+	return append(dst, p...)
+}
+
+// Compact checks that p is one JSON value in UTF-8 (RFC 8259) and returns a copy
+// of it without insignificant white space; numbers, escapes, key order and
+// duplicates stay as they were sent. The error is an *Error with InvalidJSON.
+//
+// The UTF-8 check matters for binary messages: encoding/json would let broken
+// bytes in strings pass, and every subscriber would get an invalid text frame.
+func Compact(p []byte) ([]byte, error) {
+	if len(bytes.TrimSpace(p)) == 0 {
+		return nil, &Error{InvalidJSON, "the message is empty: send one JSON value"}
+	}
+	if !utf8.Valid(p) {
+		return nil, &Error{InvalidJSON, "the message is not valid UTF-8: send JSON encoded in UTF-8"}
+	}
+	out := bytes.NewBuffer(make([]byte, 0, len(p)))
+	if err := json.Compact(out, p); err != nil {
+		return nil, &Error{InvalidJSON, "the message is not valid JSON: " + explain(err)}
+	}
+	return out.Bytes(), nil
+}
+
+func explain(err error) string {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return fmt.Sprintf("%s (at byte %d)", syntax.Error(), syntax.Offset)
+	}
+	return err.Error()
+}
+
+// AppendMessage appends the frame that carries X, which Compact returned.
+func AppendMessage(dst, x []byte) []byte {
+	dst = append(dst, messageHead...)
+	dst = append(dst, x...)
+	return append(dst, messageTail...)
+}
+
+// MessageSize is the length of what AppendMessage appends.
+func MessageSize(x []byte) int { return len(messageHead) + len(x) + len(messageTail) }

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package ws
+
+func newEpoll(int) (backend, error) { return nil, ErrBackend }
