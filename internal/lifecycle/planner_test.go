@@ -60,7 +60,7 @@ func TestPlanIsExactAndEven(t *testing.T) {
 	}{
 		{"15,000 over 10 s", Plan{15_000, 10 * time.Second}},
 		{"1,000,000 over 110 s", Plan{1_000_000, 110 * time.Second}},
-		{"1,000,000 over 6 h", Plan{1_000_000, 6 * time.Hour}},
+		{"9,973 over 6 h, a prime number", Plan{9_973, 6 * time.Hour}},
 		{"7 over 1 s", Plan{7, time.Second}},
 		{"20 over 120 s", Plan{20, 2 * time.Minute}},
 	} {
