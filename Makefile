@@ -69,11 +69,13 @@ test-race: need-go ## The same under the race detector
 
 .PHONY: test-integration
 test-integration: setup build ## The binary against clients and servers that others wrote
-	$(TEST_ENV) go test -tags integration -count=1 -timeout 5m \
-		$$(go list -tags integration ./test/... | grep -v -e /test/browser -e /test/house)
+	@packages=$$(go list -tags integration ./test/... | grep -v -e /test/browser -e /test/house); \
+	echo go test -tags integration $$packages; \
+	$(TEST_ENV) go test -tags integration -count=1 -timeout 5m $$packages
 
 .PHONY: test-browser
 test-browser: setup build ## The console in a headless browser
+	@echo go test -tags integration ./test/browser/...; \
 	$(TEST_ENV) go test -tags integration -count=1 -timeout 5m ./test/browser/...
 
 .PHONY: test-image

@@ -71,9 +71,10 @@ func leaves(s source) []string {
 	return faults
 }
 
-// awake forbids tests that skip themselves, and sleeps. In a fuzz target Skip
-// means "this input says nothing", which is not skipping; under
-// testing/synctest Sleep moves a clock that nobody waits for.
+// awake forbids tests that skip themselves, and sleeps that only hope to be long
+// enough. A loop may sleep between two looks at its condition; under
+// testing/synctest Sleep moves a clock that nobody waits for; and in a fuzz
+// target Skip means "this input says nothing".
 func awake(s source) []string {
 	if !s.isTest() {
 		return nil
@@ -91,25 +92,37 @@ func awake(s source) []string {
 			continue
 		}
 		fuzz := strings.HasPrefix(fn.Name.Name, "Fuzz")
+		var loop token.Pos // the end of the outermost loop around the node
 		ast.Inspect(fn, func(n ast.Node) bool {
+			if n, ok := n.(*ast.ForStmt); ok {
+				loop = max(loop, n.End())
+			}
 			call, ok := n.(*ast.CallExpr)
 			if !ok {
 				return true
 			}
-			sel, ok := call.Fun.(*ast.SelectorExpr)
-			if !ok {
-				return true
-			}
-			on, _ := sel.X.(*ast.Ident)
 			line := fset.Position(call.Pos()).Line
-			switch name := sel.Sel.Name; {
-			case on != nil && on.Name == "time" && name == "Sleep" && !synctest:
+			switch on, method := callee(call); {
+			case on == "time" && method == "Sleep" && !synctest && call.Pos() >= loop:
 				faults = append(faults, fmt.Sprintf("line %d sleeps: wait for the condition, or run under testing/synctest", line))
-			case on != nil && (on.Name == "t" || on.Name == "b" || on.Name == "tb") && strings.HasPrefix(name, "Skip") && !fuzz:
+			case slices.Contains([]string{"t", "b", "tb"}, on) && strings.HasPrefix(method, "Skip") && !fuzz:
 				faults = append(faults, fmt.Sprintf("line %d skips the test: have `make setup` bring what it needs", line))
 			}
 			return true
 		})
 	}
 	return faults
+}
+
+// callee returns x and f of a call x.f(…), or nothing.
+func callee(call *ast.CallExpr) (on, method string) {
+	sel, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return "", ""
+	}
+	x, ok := sel.X.(*ast.Ident)
+	if !ok {
+		return "", ""
+	}
+	return x.Name, sel.Sel.Name
 }

@@ -29,6 +29,8 @@ func TestEachRuleTellsGoodFromBad(t *testing.T) {
 		"the HTTP surface wires leaves":      {leaves, "internal/httpapi/a.go", `package httpapi; import "fairlead/internal/ws"`, ""},
 		"the command wires leaves":           {leaves, "cmd/fairlead/a.go", `package main; import "fairlead/internal/ws"`, ""},
 		"a test that sleeps":                 {awake, "a_test.go", sleepy, "synctest"},
+		"a test that looks, then sleeps":     {awake, "a_test.go", "package p\nfunc TestX(t *T) { for !ok() { time.Sleep(1) } }", ""},
+		"a test that sleeps after a loop":    {awake, "a_test.go", "package p\nfunc TestX(t *T) { for !ok() {}; time.Sleep(1) }", "line 2"},
 		"a program that sleeps":              {awake, "a.go", sleepy, ""},
 		"a test that sleeps in a bubble":     {awake, "a_test.go", "package p\nimport \"testing/synctest\"\nfunc TestX(t *T) { time.Sleep(1) }", ""},
 		"a test that skips itself":           {awake, "a_test.go", `package p; func TestX(t *T) { t.Skipf("no redis") }`, "make setup"},
