@@ -81,6 +81,36 @@ func TestAMessageThatArrivesAfterCloseIsRefused(t *testing.T) {
 	expectEmpty(t, h)
 }
 
+func TestAPassThatBeginsWhileTheHubClosesIsFinishedWithAllItsTickets(t *testing.T) {
+	h := newByHand(Options{})
+	h.turnSize = 1
+	h.queue.limit, h.queue.workers = 3, 3 // none is started; the test works the tickets off
+	subscribers := make([]recorder, 5)
+	for i := range subscribers {
+		h.Join("c", &subscribers[i].Member, &subscribers[i], 0)
+	}
+	say(t, h.Hub, "c", "x")
+	h.queue.closed = true
+	h.settle()
+	for i := range subscribers {
+		subscribers[i].expect(t, "0/1:x")
+		h.Leave(&subscribers[i].Member)
+	}
+	expectEmpty(t, h.Hub)
+}
+
+func TestAChannelThatEverybodyLeftBeforeCloseVanishesAllTheSame(t *testing.T) {
+	h := newByHand(Options{})
+	var a recorder
+	h.Join("c", &a.Member, &a, 0)
+	say(t, h.Hub, "c", "x")
+	h.Leave(&a.Member)
+	h.Close()
+	h.settle()
+	a.expect(t)
+	expectEmpty(t, h.Hub)
+}
+
 func TestFlush(t *testing.T) {
 	t.Run("returns at once when nothing is pending", func(t *testing.T) {
 		h := newByHand(Options{})

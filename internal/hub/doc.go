@@ -20,9 +20,9 @@
 // # What is guaranteed
 //
 //   - Every subscriber of a channel is handed the channel's messages in the same order, the order of Seq, each once.
-//   - A subscriber is handed exactly the messages that reached the hub after its Join returned (and possibly some that raced
-//     with Join; always a contiguous run). A subscriber that joins between a message and its pass is handed the rest of the
-//     batch only.
+//   - A subscriber is handed every message that is published after its Join returned, and of those that raced with Join either
+//     none or the last few: always a run without a gap. If it joins between a message and its pass, it is handed the rest of
+//     that pass's batch only.
 //   - After Leave a subscriber is handed nothing but the batch of a pass that had already begun.
 //   - A subscriber's Deliver calls never overlap, and what one of them wrote the next one sees.
 //   - No message is dropped silently: a full channel makes its publishers wait, see Options.MaxPendingBytes.

@@ -35,6 +35,9 @@ func (r *recorder) Deliver(b *Batch) {
 	if r.during != nil {
 		r.during()
 	}
+	if len(b.Ends) == 0 {
+		panic("a batch without a frame")
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.batches = append(r.batches, b)

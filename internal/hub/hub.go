@@ -83,6 +83,7 @@ func New(o Options) *Hub {
 		done:       make(chan struct{}),
 		channels:   make(map[string]*channel),
 	}
+	h.queue.worker = h.queue.work
 	if h.broker == nil {
 		h.broker = new(Memory)
 	}

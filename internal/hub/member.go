@@ -15,7 +15,8 @@ type Member struct {
 	where where
 }
 
-// Channel is the name of the channel that m joined last; empty before the first Join.
+// Channel is the name of the channel that m joined last, and stays so after Leave; empty before the first Join. The session need
+// not keep the name a second time. It must not be called while another goroutine calls Join with m.
 func (m *Member) Channel() string {
 	if m.in == nil {
 		return ""

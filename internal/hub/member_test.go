@@ -160,3 +160,37 @@ func TestAChannelThatEmptiedGivesItsMemoryBack(t *testing.T) {
 	h.Leave(&subscribers[0].Member)
 	expectEmpty(t, h.Hub)
 }
+
+func TestAChannelIsNotRemovedIfSomeoneJoinedMeanwhile(t *testing.T) {
+	h := newByHand(Options{})
+	var a, b recorder
+	h.Join("c", &a.Member, &a, 0)
+	c := h.channels["c"]
+	c.mu.Lock()
+	if _, empty := c.leave(&a.Member); !empty {
+		t.Error("the channel is not empty")
+	}
+	c.mu.Unlock()
+	h.counters.members.Add(-1)
+	h.Join("c", &b.Member, &b, 0) // between the two halves of Leave
+	h.remove(c)
+	say(t, h.Hub, "c", "x")
+	h.settle()
+	b.expect(t, "0/1:x")
+	h.Leave(&b.Member)
+	h.remove(c) // twice is once
+	expectEmpty(t, h.Hub)
+}
+
+func TestAMemberKnowsItsChannel(t *testing.T) {
+	h := newByHand(Options{})
+	var a recorder
+	if got := a.Channel(); got != "" {
+		t.Errorf("before it joined: %q, want none", got)
+	}
+	h.Join("c", &a.Member, &a, 0)
+	h.Leave(&a.Member)
+	if got := a.Channel(); got != "c" {
+		t.Errorf("after it left: %q, want c", got)
+	}
+}

@@ -58,6 +58,9 @@ func TestAStaleSubscriptionDoesNotGetInAmongTheNext(t *testing.T) {
 	if err := stale.publish([]byte("stale")); err != nil {
 		t.Errorf("the stale publish was refused: %v", err)
 	}
+	if stale.sink.(*channel).work != nil {
+		t.Error("a channel that was removed prepares a pass")
+	}
 	say(t, h.Hub, "c", "fresh")
 	h.settle()
 	b.expect(t, "0/1:fresh")

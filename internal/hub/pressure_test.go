@@ -93,6 +93,47 @@ func TestAFullChannel(t *testing.T) {
 		h.settle()
 		a.expect(t, "0/1:"+big)
 	})
+	t.Run("takes such a message during a pass as well, or nothing would ever take it", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			h := newByHand(Options{MaxPendingBytes: 10})
+			h.turnSize = 1
+			var a, b recorder
+			h.Join("c", &a.Member, &a, 0)
+			h.Join("c", &b.Member, &b, 0)
+			say(t, h.Hub, "c", "1")
+			h.turn()
+			if !answered(t, publishing(h.Hub, "c", "larger than the limit")) {
+				t.Fatal("the publisher waits")
+			}
+			h.settle()
+			b.expect(t, "0/1:1", "0/2:larger than the limit")
+		})
+	})
+	t.Run("that everybody leaves during a pass lets its publishers go", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			h := newByHand(Options{MaxPendingBytes: 2 * (5 + messageOverhead), MaxPassBytes: 1})
+			h.turnSize = 1
+			var a, b recorder
+			h.Join("c", &a.Member, &a, 0)
+			h.Join("c", &b.Member, &b, 0)
+			for _, m := range []string{"first", "secnd"} {
+				say(t, h.Hub, "c", m)
+			}
+			h.turn() // takes the first message; the pass goes on
+			say(t, h.Hub, "c", "third")
+			waits := publishing(h.Hub, "c", "fourth")
+			if answered(t, waits) {
+				t.Fatal("a message was taken beyond the limit")
+			}
+			h.Leave(&a.Member)
+			h.Leave(&b.Member)
+			h.turn()
+			if !answered(t, waits) {
+				t.Fatal("the publisher still waits")
+			}
+			expectEmpty(t, h.Hub)
+		})
+	})
 	t.Run("that everybody leaves lets its publishers go", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := newByHand(Options{MaxPendingBytes: 1})

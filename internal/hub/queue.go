@@ -8,7 +8,8 @@ import (
 // queue is the run queue: the channels that have a turn coming, first in, first out. A channel is in it once while its pass has
 // not begun, and then once for each ticket of the pass that no worker holds.
 type queue struct {
-	limit   int // workers at most; 0 only in tests, which take the turns themselves
+	limit   int    // workers at most; 0 only in tests, which take the turns themselves
+	worker  func() // the method work, made a value once: starting a worker allocates nothing
 	running sync.WaitGroup
 
 	// mu guards the following.
@@ -38,7 +39,8 @@ func (q *queue) push(w *work, n int) bool {
 			break
 		}
 		q.workers++
-		q.running.Go(q.work)
+		q.running.Add(1)
+		go q.worker()
 	}
 	return true
 }
@@ -46,6 +48,7 @@ func (q *queue) push(w *work, n int) bool {
 // work is one worker: it takes turns until the queue is empty. Workers come and go instead of being parked: starting a goroutine
 // costs about what waking one does, and a hub without traffic owns none.
 func (q *queue) work() {
+	defer q.running.Done()
 	var p pace
 	for w := q.take(); w != nil; {
 		if w.turn(&p) {
