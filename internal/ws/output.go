@@ -56,7 +56,7 @@ func (c *Conn) WriteMessage(op Opcode, payload []byte) {
 }
 
 func (c *Conn) appendMessage(dst []byte, op Opcode, payload []byte) []byte {
-	if c.bits != 0 && len(payload) >= c.engine.opts.MinDeflateBytes && deflatedFits(len(payload), int(c.bits)) {
+	if c.bits != 0 && len(payload) >= c.engine.opts.MinDeflateBytes && DeflatedFits(len(payload), int(c.bits)) {
 		lent := scratch.Get().(*[]byte)
 		deflated, smaller := Deflate((*lent)[:0], payload)
 		if smaller {
