@@ -1,0 +1,87 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"fairlead/internal/dialect"
+	"fairlead/internal/hub"
+	"fairlead/internal/telemetry"
+	"fairlead/internal/ws"
+)
+
+// session is one client: the place where its connection, its channel and the
+// dialect meet. There is one for each connection, so every field counts.
+type session struct {
+	server *Server
+	conn   *ws.Conn
+	member hub.Member
+	bucket bucket
+}
+
+// Deliver implements hub.Subscriber.
+func (s *session) Deliver(b *hub.Batch) { s.conn.Write((*ws.Batch)(b)) }
+
+// Message implements ws.Handler: the way in, dialect to hub.
+func (s *session) Message(_ *ws.Conn, _ ws.Opcode, payload []byte) {
+	switch s.bucket.take(&s.server.allowance, s.server.uptime()) {
+	case refused:
+		s.refuse(dialect.RateLimited, s.server.rateText)
+		return
+	case banned:
+		s.server.metrics.MessageRefused(telemetry.ErrorRateLimited)
+		s.conn.Close(ws.ClosePolicyViolation, "Rate limit ignored: send more slowly")
+		return
+	}
+	x, err := dialect.Compact(payload)
+	if err != nil {
+		var e *dialect.Error
+		errors.As(err, &e) // Compact returns nothing else
+		s.refuse(e.Code, e.Message)
+		return
+	}
+	s.server.hub.Publish(s.member.Channel(), x, s.published)
+}
+
+// published tells the sender where its message could not go.
+func (s *session) published(err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, hub.ErrClosed):
+		s.refuse(dialect.Unavailable, "the server is shutting down and did not take the message: send it again after reconnecting")
+	default:
+		s.refuse(dialect.Unavailable, "the broker did not take the message: send it again later")
+	}
+}
+
+func (s *session) refuse(code dialect.Code, message string) {
+	s.server.metrics.MessageRefused(telemetry.MessageError(code)) // spelt the same
+	frame := (&dialect.Error{Code: code, Message: message}).AppendFrame(nil)
+	s.conn.WriteMessage(ws.OpText, frame)
+}
+
+// Closed implements ws.Handler.
+func (s *session) Closed(_ *ws.Conn, end ws.End) {
+	s.server.hub.Leave(&s.member)
+	s.server.closed(end)
+}
+
+var hello = ws.NewBatch(ws.OpText, []byte(dialect.Hello))
+
+// open joins the channel and greets. Joining first and greeting second means
+// that nothing published after the hello can be missed; what is published in
+// between waits behind it.
+func (s *Server) open(w http.ResponseWriter, hs *ws.Handshake, channel string) error {
+	client := &session{server: s, bucket: s.allowance.fill(s.uptime())}
+	conn, err := s.engine.Accept(w, hs, client)
+	if err != nil {
+		return err
+	}
+	client.conn = conn
+	s.hub.Join(channel, &client.member, client, formFor(hs.WindowBits()))
+	conn.Open(hello)
+	return nil
+}
+
+func (s *Server) uptime() time.Duration { return time.Since(s.start) }
