@@ -26,7 +26,7 @@ type Protection struct {
 	// is told, one that goes on regardless is closed. 100 is one more burst. 0: never closed.
 	RateLimitStrikes int `name:"rate-limit-strikes" env:"FAIRLEAD_RATE_LIMIT_STRIKES" default:"100" placeholder:"N" help:"Refused messages before a connection is closed with 1008; 0: never (${default})."`
 
-	// UpgradeRate is how many upgrades a second the task takes; one above it gets 429 with Retry-After. An upgrade costs
+	// UpgradeRate is how many upgrades a second the task takes; one above it gets 503 with Retry-After. An upgrade costs
 	// about 45 µs of CPU, so 1,000 is 5 % of a core, or a fifth of Fargate's smallest quarter: clients that return all
 	// at once cannot starve those that are connected. Raise it if a crash of one task must be made good faster
 	// (connections ÷ rate = seconds). 0: no limit.

@@ -90,7 +90,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /index.html", s.page)
 	mux.Handle("GET /console/", s.console)
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusNotFound, "Nothing is here. The console is at /, the WebSocket endpoint at /wss.\n")
 	})
 	return mux

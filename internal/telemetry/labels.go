@@ -33,7 +33,7 @@ const (
 	RefusedRequest      RefusalReason = "request"      // 400: the channel's name, another parameter
 	RefusedUnauthorized RefusalReason = "unauthorized" // 401
 	RefusedOrigin       RefusalReason = "origin"       // 403: the page's origin is not allowed
-	RefusedRate         RefusalReason = "rate"         // 429: more upgrades a second than allowed
+	RefusedRate         RefusalReason = "rate"         // 503: more upgrades a second than allowed
 	RefusedCapacity     RefusalReason = "capacity"     // 503: the task is full
 	RefusedNotReady     RefusalReason = "not_ready"    // 503: starting or draining
 	RefusedInternal     RefusalReason = "internal"     // 500: the server's own fault

@@ -164,7 +164,9 @@ func (c *Conn) finish(err error) {
 	c.mu.Unlock()
 
 	c.in.release()
-	c.engine.remove(c)
+	// Told before it is uncounted: whoever waits for Engine.Len to fall finds
+	// what Closed did.
 	c.handler.Closed(c, end)
+	c.engine.remove(c)
 	c.engine.running.Done()
 }
