@@ -86,7 +86,7 @@ func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "Ok") })
 	mux.HandleFunc("GET /ready", s.ready)
-	mux.HandleFunc("/wss", s.upgrade)
+	mux.HandleFunc("GET /wss", s.upgrade)
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /index.html", s.page)
 	mux.Handle("GET /console/", s.console)
