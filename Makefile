@@ -6,7 +6,7 @@ SHELL := bash
 
 # What `fairlead version` says. Name it where there is no git history.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-# Handed on by `make run` and `make bench`: make run ARGS="--listen 127.0.0.1:9000"
+# Handed on by `make run` and `make bench`, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
 FUZZTIME ?= 30s
 # make test STAGES="test-unit test-race" runs a part.
@@ -85,8 +85,8 @@ test-image: need-go ## Build the image twice, open it and look at every part
 ##@ Measure
 
 .PHONY: bench
-bench: need-go ## Fairlead beside other servers (bench/), on this machine
-	go run ./bench $(ARGS)
+bench: need-go ## Memory, CPU and speed of the server on this machine, and beside others
+	go run ./bench/measure $(ARGS)
 
 .PHONY: bench-micro
 bench-micro: need-go ## Go benchmarks of every package

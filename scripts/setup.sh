@@ -56,7 +56,7 @@ python3 -c 'import ensurepip' 2>/dev/null || { # Debian splits it from Python
 
 if ((${#packages[@]})); then
 	if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
-		complaints+=('or run this as root on Debian or Ubuntu: it then installs packages by itself')
+		echo 'Run as root on Debian or Ubuntu, this installs packages by itself. Here it cannot.' >&2
 		give_up
 	fi
 	echo "installing ${packages[*]}"

@@ -2,7 +2,9 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -20,6 +22,38 @@ func TestTheDockerfileCompilesWithTheSameFlags(t *testing.T) {
 	joined := strings.Join(strings.Fields(strings.ReplaceAll(string(text), "\\\n", " ")), " ")
 	if !strings.Contains(joined, want) {
 		t.Errorf("the Dockerfile does not say\n%s", want)
+	}
+}
+
+// An engine sends the build only what .dockerignore lets through.
+func TestTheBuildContextHoldsWhatTheServerIsMadeOf(t *testing.T) {
+	root := filepath.Join("..", "..")
+	text, err := os.ReadFile(filepath.Join(root, ".dockerignore"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := strings.Split(string(text), "\n")
+	for _, name := range []string{"go.mod", "go.sum"} {
+		if !slices.Contains(rules, "!"+name) {
+			t.Errorf(".dockerignore keeps %s out", name)
+		}
+	}
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{if .Main}}{{$.ImportPath}}{{end}}{{end}}", "./cmd/fairlead")
+	list.Dir = root
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("listing the server's packages: %v", err)
+	}
+	packages := strings.Fields(string(out))
+	if len(packages) == 0 {
+		t.Fatal("found no package of the server")
+	}
+	for _, name := range packages {
+		_, dir, _ := strings.Cut(name, "/")
+		top, _, _ := strings.Cut(dir, "/")
+		if !slices.Contains(rules, "!"+top) {
+			t.Errorf("the server needs %s, which .dockerignore keeps out", name)
+		}
 	}
 }
 
