@@ -1,0 +1,71 @@
+// What to check when the WebSocket does not open. A browser hides the HTTP answer to a refused upgrade from the page, so
+// the page asks the same host a plain question and reasons from that.
+
+import { $, el } from "./dom.js";
+
+const TIMEOUT_MS = 5_000;
+
+/** askTask returns {answer: {task, version}} or {status}: 0 when nothing answered. */
+export async function askTask() {
+  // Not AbortSignal.timeout, which the oldest browsers that run the rest of this page lack.
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
+  try {
+    const response = await fetch("/console/task.json", { cache: "no-store", signal: abort.signal });
+    if (!response.ok) return { status: response.status };
+    return { answer: await response.json() };
+  } catch {
+    return { status: 0 };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** diagnose returns {title, words, checks, command} for an endpoint that cannot be opened. */
+export async function diagnose(endpoint) {
+  const { answer, status } = await askTask();
+  const host = location.host;
+  if (answer) {
+    return {
+      title: "HTTP works here, the WebSocket does not.",
+      words: "The browser keeps the reason to itself. Check, most likely first:",
+      checks: [
+        `Origin: the server takes its own origin by default. If a proxy changes the Host header, or this page lives elsewhere, start it with --allowed-origin ${location.origin}`,
+        "Proxy: it must speak HTTP/1.1 to the server and pass on the headers Upgrade and Connection.",
+        "Limits: the task may be full (503) or be getting too many upgrades a second (429); then this passes by itself.",
+      ],
+      command: curl(endpoint),
+    };
+  }
+  if (status === 0) {
+    return { title: `Nothing answers at ${host}.`, words: "The server is restarting or down, or this device is offline. Retrying goes on." };
+  }
+  return {
+    title: `${host} answers, but is not ready (HTTP ${status}).`,
+    words: "A task is starting or draining, or the load balancer has no healthy one. Retrying goes on.",
+  };
+}
+
+// The key is the sample of RFC 6455 section 1.3; any will do.
+function curl(endpoint) {
+  const url = endpoint.replace(/^ws/, "http");
+  return `curl -i -m 5 --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' ` +
+    `-H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' -H 'Origin: ${location.origin}' '${url}'`;
+}
+
+export function showTrouble({ title, words, checks, command }) {
+  const banner = $("banner");
+  // An alert that is written again is read out again: only news is written.
+  if (!banner.hidden && banner.dataset.title === title) return;
+  banner.dataset.title = title;
+  banner.replaceChildren(el("strong", { textContent: title }), ` ${words}`);
+  if (checks) banner.append(el("ul", {}, ...checks.map((text) => el("li", { textContent: text }))));
+  if (command) {
+    banner.append(el("details", {}, el("summary", { textContent: "See the server’s own answer with curl" }), el("code", { textContent: command })));
+  }
+  banner.hidden = false;
+}
+
+export function hideTrouble() {
+  $("banner").hidden = true;
+}
