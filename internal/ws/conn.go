@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 )
@@ -114,8 +115,8 @@ func (c *Conn) received(data []byte) {
 	if deaf {
 		return
 	}
-	if err := c.in.feed(data, c); err != nil {
-		c.fail(err.(*ProtocolError))
+	if violation, ok := errors.AsType[*ProtocolError](c.in.feed(data, c)); ok {
+		c.fail(violation)
 	}
 }
 
