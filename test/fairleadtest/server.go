@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -43,6 +44,29 @@ func Start(tb testing.TB, args ...string) *Server {
 	return StartWith(tb, Options{Args: args})
 }
 
+// StartInto has what the server writes go to a file, and nowhere else: with no
+// log to read ports from, it is given one that was free a moment ago, and no admin
+// listener.
+func StartInto(tb testing.TB, file string, args ...string) *Server {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	l.Close()
+	out, err := os.OpenFile(file, os.O_WRONLY, 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer out.Close() // the process has its own by then
+	s := &Server{tb: tb, exited: make(chan struct{}), Addr: l.Addr().String()}
+	s.cmd = exec.Command(Binary(tb), append([]string{"serve", "--listen", s.Addr, "--admin-listen", ""}, args...)...)
+	s.cmd.Env = environment(nil)
+	s.cmd.Stdout, s.cmd.Stderr = out, out
+	s.run()
+	return s
+}
+
 // StartWith is Start with more to say.
 func StartWith(tb testing.TB, o Options) *Server {
 	tb.Helper()
@@ -55,23 +79,29 @@ func StartWith(tb testing.TB, o Options) *Server {
 	s.cmd = exec.Command(Binary(tb), append(args, o.Args...)...)
 	s.cmd.Env = environment(o.Env)
 	s.cmd.Stdout, s.cmd.Stderr = &s.stdout, &s.stderr
+	s.run(s.findAddresses)
+	return s
+}
+
+// run starts the process and waits for what must be before /ready is asked, and
+// for /ready.
+func (s *Server) run(before ...func() error) {
+	s.tb.Helper()
 	s.started = time.Now()
 	if err := s.cmd.Start(); err != nil {
-		tb.Fatalf("start %s: %v", s.cmd, err)
+		s.tb.Fatalf("start %s: %v", s.cmd, err)
 	}
 	go func() {
 		_ = s.cmd.Wait() // ProcessState tells
 		close(s.exited)
 	}()
-	tb.Cleanup(s.cleanup)
-	if err := poll(WaitTime, s.findAddresses); err != nil {
-		tb.Fatalf("%s: %v", s.cmd, err)
-	}
-	if err := poll(WaitTime, s.askReady); err != nil {
-		tb.Fatalf("%s: %v", s.cmd, err)
+	s.tb.Cleanup(s.cleanup)
+	for _, ask := range append(before, s.askReady) {
+		if err := poll(WaitTime, ask); err != nil {
+			s.tb.Fatalf("%s: %v", s.cmd, err)
+		}
 	}
 	s.ready = time.Since(s.started)
-	return s
 }
 
 // URL is where path is on the public listener.

@@ -30,12 +30,26 @@ type library struct {
 	name    string
 	program func() (string, error)
 	script  string
-	check   []string // arguments with which the program ends well if the library is there
+	usable  func() error // asked once
 }
 
 var libraries = []library{
-	{"ws", node, "ws_client.js", []string{"-e", "require('ws')"}},
-	{"websockets", python, "websockets_client.py", []string{"-c", "import websockets.asyncio.client"}},
+	{"ws", node, "ws_client.js", usable(node, "-e", "require('ws')")},
+	{"websockets", python, "websockets_client.py", usable(python, "-c", "import websockets.asyncio.client")},
+}
+
+// usable runs a program that ends well if the library is there.
+func usable(find func() (string, error), args ...string) func() error {
+	return sync.OnceValue(func() error {
+		program, err := find()
+		if err != nil {
+			return err
+		}
+		if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return nil
+	})
 }
 
 var pollers = []string{"epoll", "portable"}
@@ -124,15 +138,12 @@ type driver struct {
 // drive starts a client; it ends with the test.
 func drive(t *testing.T, lib library) *driver {
 	t.Helper()
-	program, err := lib.program()
-	if err == nil {
-		var out []byte
-		if out, err = exec.Command(program, lib.check...).CombinedOutput(); err != nil {
-			err = fmt.Errorf("%w: %s", err, out)
-		}
-	}
-	if err != nil {
+	if err := lib.usable(); err != nil {
 		t.Fatalf("the client library %s cannot be used: run `make setup`: %v", lib.name, err)
+	}
+	program, err := lib.program()
+	if err != nil {
+		t.Fatal(err)
 	}
 	cmd := exec.Command(program, lib.script)
 	stdin, err1 := cmd.StdinPipe()
