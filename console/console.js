@@ -156,7 +156,7 @@ function showState() {
   setText($("state"), words[state]);
   setText($("state-note"), notes[state]);
   // While waiting, the line is paid out towards the server again.
-  $("far-rope").style.transform = state === "waiting" ? `scaleX(${1 - left / phase.retryIn || 0})` : "";
+  $("far-rope").style.clipPath = state === "waiting" ? `inset(0 ${(100 * left) / phase.retryIn || 0}% 0 0)` : "";
   document.title = `${{ open: "●", closed: "○", connecting: "◌", waiting: "◌" }[state]} ${channel} · Fairlead`;
 }
 
@@ -191,7 +191,7 @@ async function onOpened({ awayMs, attempts, greeting }) {
 }
 
 async function learnTask() {
-  const { answer } = await askTask();
+  const answer = await askTask();
   if (!answer) return null;
   task = answer.task;
   setText($("task"), task || "unknown");

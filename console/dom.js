@@ -52,7 +52,7 @@ export function millis(ms) {
 export function duration(ms) {
   if (ms < 1000) return Math.round(ms) + " ms";
   const s = ms / 1000;
-  if (s < 10) return s.toFixed(1) + " s";
+  if (s < 10) return Number(s.toFixed(1)) + " s";
   if (s < 60) return Math.floor(s) + " s";
   if (s < 3600) return `${Math.floor(s / 60)} min ${Math.floor(s % 60)} s`;
   return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;

@@ -1,12 +1,14 @@
 // The list of messages, newest first: next to the editor on a phone, and nothing has to be measured to keep it in view.
 //
-// Rows wait in #pending and are put in once a frame. Nothing here reads layout except a passive scroll handler, so a
-// thousand messages a second cost some node creation and no reflow per message.
+// Rows wait in #pending and are put in once a frame, or when more come than anybody reads, a few times a second. Nothing
+// here reads layout except a passive scroll handler, so a thousand messages a second cost node creation and few reflows.
 
 import { $, bytes, clock, count, el, plural, setText } from "./dom.js";
 import { paint, pretty } from "./json.js";
 
 const MAX_ROWS = 500;
+const BUSY_ROWS = 8; // more than this in a frame and rows come in batches
+const BUSY_MS = 120;
 const MAX_SHOWN = 2000; // characters of a row that is not opened
 
 export class MessageList {
@@ -15,6 +17,7 @@ export class MessageList {
   #items = new WeakMap(); // row → what it shows
   #pending = [];
   #frame = 0;
+  #flushedAt = 0;
   #total = 0;
   #unseen = 0;
   #paused = false;
@@ -67,11 +70,13 @@ export class MessageList {
   }
 
   #schedule() {
-    this.#frame ||= requestAnimationFrame(() => this.#flush());
+    this.#frame ||= requestAnimationFrame((now) => this.#flush(now));
   }
 
-  #flush() {
+  #flush(now) {
     this.#frame = 0;
+    if (this.#pending.length > BUSY_ROWS && now - this.#flushedAt < BUSY_MS) return this.#schedule();
+    this.#flushedAt = now;
     if (!this.#paused && !this.#scrolled && this.#pending.length) {
       const fresh = this.#pending.splice(0).slice(-MAX_ROWS);
       const rows = document.createDocumentFragment();

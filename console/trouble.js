@@ -5,27 +5,37 @@ import { $, el } from "./dom.js";
 
 const TIMEOUT_MS = 5_000;
 
-/** askTask returns {answer: {task, version}} or {status}: 0 when nothing answered. */
-export async function askTask() {
+// ask returns the answer, or null when nothing answered.
+async function ask(path) {
   // Not AbortSignal.timeout, which the oldest browsers that run the rest of this page lack.
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
   try {
-    const response = await fetch("/console/task.json", { cache: "no-store", signal: abort.signal });
-    if (!response.ok) return { status: response.status };
-    return { answer: await response.json() };
+    const response = await fetch(path, { cache: "no-store", signal: abort.signal });
+    return { status: response.status, body: response.ok ? await response.text() : "" };
   } catch {
-    return { status: 0 };
+    return null;
   } finally {
     clearTimeout(timer);
   }
 }
 
+/** askTask returns {task, version} of the task that answers over HTTP now, or null. */
+export async function askTask() {
+  const answer = await ask("/console/task.json");
+  try {
+    return JSON.parse(answer.body);
+  } catch {
+    return null; // nothing answered, or something that is no Fairlead did
+  }
+}
+
 /** diagnose returns {title, words, checks, command} for an endpoint that cannot be opened. */
 export async function diagnose(endpoint) {
-  const { answer, status } = await askTask();
+  // /ready and not the page's own files: a draining task still serves those, and refuses upgrades all the same.
+  const status = (await ask("/ready"))?.status ?? 0;
   const host = location.host;
-  if (answer) {
+  if (status > 0 && status < 500) {
     return {
       title: "HTTP works here, the WebSocket does not.",
       words: "The browser keeps the reason to itself. Check, most likely first:",
