@@ -44,21 +44,16 @@ func Start(tb testing.TB, args ...string) *Server {
 	return StartWith(tb, Options{Args: args})
 }
 
-// StartInto has what the server writes go to a file, and nowhere else: with no
+// StartInto has what the server writes go to out, and nowhere else: with no
 // log to read ports from, it is given one that was free a moment ago, and no admin
 // listener.
-func StartInto(tb testing.TB, file string, args ...string) *Server {
+func StartInto(tb testing.TB, out *os.File, args ...string) *Server {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	l.Close()
-	out, err := os.OpenFile(file, os.O_WRONLY, 0)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer out.Close() // the process has its own by then
 	s := &Server{tb: tb, exited: make(chan struct{}), Addr: l.Addr().String()}
 	s.cmd = exec.Command(Binary(tb), append([]string{"serve", "--listen", s.Addr, "--admin-listen", ""}, args...)...)
 	s.cmd.Env = environment(nil)

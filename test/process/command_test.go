@@ -206,13 +206,35 @@ func TestTextLog(t *testing.T) {
 	}
 }
 
-// A closed standard error (a log collector that died) must not kill the server.
-func TestNobodyReadsTheLog(t *testing.T) {
+// A disk that is full must not matter to a server of sockets.
+func TestTheLogCannotBeWritten(t *testing.T) {
 	t.Parallel()
-	if _, err := os.Stat("/dev/full"); err != nil {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
 		t.Fatalf("this needs Linux's /dev/full: %v", err)
 	}
-	s := fairleadtest.StartInto(t, "/dev/full")
+	defer full.Close()
+	s := fairleadtest.StartInto(t, full)
+	outlives(t, s)
+}
+
+// Nor must a log collector that died: without care the next line would end the
+// process by SIGPIPE, and every connection with it.
+func TestNobodyReadsTheLog(t *testing.T) {
+	t.Parallel()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := fairleadtest.StartInto(t, writer, "--emf-namespace", "Fairlead", "--metrics-interval", "1s")
+	writer.Close()
+	reader.Close()
+	outlives(t, s)
+}
+
+// outlives wants an ordinary drain, which writes to the log.
+func outlives(t *testing.T, s *fairleadtest.Server) {
+	t.Helper()
 	c := dial(t, s.WebSocket(""))
 	s.Signal(syscall.SIGTERM)
 	if _, err := leaves(c); err != nil {
