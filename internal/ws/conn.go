@@ -27,6 +27,7 @@ type Conn struct {
 	mu    sync.Mutex
 	state connState
 	held  bool // until Open: everything is queued
+	ended bool // input is over, and the connection with it once out is empty
 	timed bool // in Engine.timed
 	// out is nil while the kernel takes everything.
 	out *queue
