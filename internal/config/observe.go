@@ -53,13 +53,13 @@ func (o *Observe) validate(f *Faults) {
 			f.add("--emf-namespace", "%q %s", o.EMFNamespace, problem)
 		}
 	}
-	if o.Service == "" || len(o.Service) > 255 || !madeOf(o.Service, nameCharacters) || o.Service[0] == ':' {
+	if o.Service == "" || len(o.Service) > 255 || !madeOfNameCharacters(o.Service) || o.Service[0] == ':' {
 		f.add("--service", "%q is no service name: use 1 to 255 letters, digits and -_./#:, not beginning with a colon", o.Service)
 	}
 	if o.MetricsInterval < time.Second || o.MetricsInterval > time.Minute || time.Minute%o.MetricsInterval != 0 {
 		f.add("--metrics-interval", "%v does not divide a minute, so that some minutes would have more figures than others and scaling would see it: use 60s, 30s, 20s, 15s, 10s, 5s or 1s", o.MetricsInterval)
 	}
-	if len(o.TaskID) > 128 || !madeOf(o.TaskID, nameCharacters) {
+	if len(o.TaskID) > 128 || !madeOfNameCharacters(o.TaskID) {
 		f.add("--task-id", "%q is no task id: use at most 128 letters, digits and -_./#:", o.TaskID)
 	}
 }
@@ -74,7 +74,7 @@ func namespaceFault(namespace string) string {
 	switch {
 	case len(namespace) > 255:
 		return "is longer than CloudWatch's 255 characters: shorten it"
-	case !madeOf(namespace, nameCharacters):
+	case !madeOfNameCharacters(namespace):
 		return "has a character CloudWatch does not take: use letters, digits and -_./#: only"
 	case namespace[0] == ':':
 		return "begins with a colon, which CloudWatch does not take: begin with a letter or digit"
@@ -84,11 +84,11 @@ func namespaceFault(namespace string) string {
 	return ""
 }
 
-func madeOf(s, extra string) bool {
+func madeOfNameCharacters(s string) bool {
 	for _, c := range []byte(s) {
 		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
 		digit := '0' <= c && c <= '9'
-		if !letter && !digit && strings.IndexByte(extra, c) < 0 {
+		if !letter && !digit && strings.IndexByte(nameCharacters, c) < 0 {
 			return false
 		}
 	}

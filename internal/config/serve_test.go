@@ -274,7 +274,7 @@ func TestTheTaskIsNamedByFlagHostOrChance(t *testing.T) {
 		t.Errorf("host: %q", got)
 	}
 	a, b := (&Observe{}).Task(lost), (&Observe{}).Task(lost)
-	if a == b || len(a) != len("task-")+8 || !madeOf(a, nameCharacters) {
+	if a == b || len(a) != len("task-")+8 || !madeOfNameCharacters(a) {
 		t.Errorf("chance: %q, %q", a, b)
 	}
 }

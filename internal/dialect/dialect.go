@@ -78,17 +78,21 @@ func Compact(p []byte) ([]byte, error) {
 	}
 	out := bytes.NewBuffer(make([]byte, 0, len(p)))
 	if err := json.Compact(out, p); err != nil {
-		return nil, &Error{InvalidJSON, "the message is not valid JSON: " + explain(err)}
+		return nil, &Error{InvalidJSON, "the message is not valid JSON: " + explain(p)}
 	}
 	return out.Bytes(), nil
 }
 
-func explain(err error) string {
+// explain says what is wrong with p, and where: Compact's own error does not
+// count its bytes.
+func explain(p []byte) string {
+	var value json.RawMessage
+	err := json.Unmarshal(p, &value)
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
-		return fmt.Sprintf("%s (at byte %d)", syntax.Error(), syntax.Offset)
+		return fmt.Sprintf("%s (byte %d)", syntax, syntax.Offset)
 	}
-	return err.Error()
+	return "it is cut off or nested too deeply"
 }
 
 // AppendMessage appends the frame that carries X, which Compact returned.

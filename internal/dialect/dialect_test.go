@@ -78,6 +78,13 @@ func TestErrorFrameIsTheContractToTheByte(t *testing.T) {
 	}
 }
 
+func TestErrorsSayWhere(t *testing.T) {
+	_, err := Compact([]byte(`{"a":1,}`))
+	if want := "(byte 8)"; !strings.Contains(err.Error(), want) {
+		t.Errorf("%v; want %s", err, want)
+	}
+}
+
 func FuzzCompact(f *testing.F) {
 	for _, s := range []string{`{"a":[1,2.5e3,"x\u0000"]}`, ` [ ] `, "hello", "\"\xff\"", `"\ud800"`, "", "{"} {
 		f.Add([]byte(s))

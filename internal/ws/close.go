@@ -78,8 +78,6 @@ func (c *Conn) peerClosed(payload []byte) error {
 	switch c.state {
 	case stateOpen:
 		c.end = &End{Code: code, Reason: reason, Cause: CausePeer}
-		// The peer reads on only for the answer; what waits would delay it.
-		c.cutQueue()
 		c.state = stateLinger
 		c.putClose(code, "")
 	case stateClosing:
@@ -118,18 +116,36 @@ func (c *Conn) fail(err *ProtocolError) {
 	c.state = stateLinger
 	if first {
 		c.end = &End{Code: err.Code, Reason: err.Reason, Cause: CauseProtocol}
-		c.cutQueue()
 		c.putClose(err.Code, err.Reason)
 	}
 	c.linger()
 }
 
-// linger ends our side: FIN goes behind what is queued, and the peer has
-// lingerTime to end its own. mu is held.
+// linger ends our side: FIN goes behind what is queued, which has CloseTimeout to
+// leave, and then the peer has lingerTime to end its own side. mu is held.
 func (c *Conn) linger() {
+	if c.out != nil || c.held {
+		c.arm(c.engine.opts.CloseTimeout)
+		return
+	}
 	c.arm(min(lingerTime, c.engine.opts.CloseTimeout))
-	if c.out == nil && !c.held {
-		c.tr.finishWrite()
+	c.tr.finishWrite()
+}
+
+// inputEnded is the backend's word that nothing more comes: err, or nil for the
+// peer's FIN. A peer that has closed only its own half still reads, so answers
+// that are queued behind its close frame, or behind a violation, leave first.
+// Owner only.
+func (c *Conn) inputEnded(err error) {
+	c.mu.Lock()
+	flushing := err == nil && c.state == stateLinger && c.out != nil
+	if flushing {
+		c.ended = true
+		c.tr.stopRead()
+	}
+	c.mu.Unlock()
+	if !flushing {
+		c.finish(err)
 	}
 }
 

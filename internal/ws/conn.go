@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 )
@@ -26,6 +27,7 @@ type Conn struct {
 	mu    sync.Mutex
 	state connState
 	held  bool // until Open: everything is queued
+	ended bool // input is over, and the connection with it once out is empty
 	timed bool // in Engine.timed
 	// out is nil while the kernel takes everything.
 	out *queue
@@ -114,8 +116,8 @@ func (c *Conn) received(data []byte) {
 	if deaf {
 		return
 	}
-	if err := c.in.feed(data, c); err != nil {
-		c.fail(err.(*ProtocolError))
+	if violation, ok := errors.AsType[*ProtocolError](c.in.feed(data, c)); ok {
+		c.fail(violation)
 	}
 }
 

@@ -236,9 +236,7 @@ func TestVanishingPeersLeaveNothing(t *testing.T) {
 				t.Errorf("ended with %+v", end)
 			}
 		}
-		if s.Len() != 0 {
-			t.Errorf("%d are left", s.Len())
-		}
+		eventually(t, "nobody left", func() bool { return s.Len() == 0 })
 	})
 }
 

@@ -160,9 +160,9 @@ func (p *poller) read(c *Conn, fd int, buf []byte) {
 	case n > 0:
 		c.received(buf[:n])
 	case n == 0 && err == nil:
-		c.finish(nil)
+		c.inputEnded(nil)
 	case err != unix.EAGAIN && err != unix.EINTR:
-		c.finish(os.NewSyscallError("read", err))
+		c.inputEnded(os.NewSyscallError("read", err))
 	}
 }
 
@@ -190,6 +190,7 @@ type epollConn struct {
 	fd      int32
 	started bool
 	waiting bool // EPOLLOUT is asked for
+	deaf    bool // and nothing else is
 }
 
 const readEvents = unix.EPOLLIN | unix.EPOLLRDHUP
@@ -201,7 +202,10 @@ func (t *epollConn) start(c *Conn, wantWrite bool) error {
 }
 
 func (t *epollConn) control(op int) error {
-	ev := unix.EpollEvent{Events: readEvents, Fd: t.fd}
+	ev := unix.EpollEvent{Fd: t.fd}
+	if !t.deaf {
+		ev.Events |= readEvents
+	}
 	if t.waiting {
 		ev.Events |= unix.EPOLLOUT
 	}
@@ -239,6 +243,11 @@ func (t *epollConn) wantWrite(on bool) {
 	// It can fail only for a descriptor that is not registered; reading will
 	// find such a connection dead.
 	_ = t.control(unix.EPOLL_CTL_MOD)
+}
+
+func (t *epollConn) stopRead() {
+	t.deaf = true
+	_ = t.control(unix.EPOLL_CTL_MOD) // as in wantWrite
 }
 
 func (t *epollConn) finishWrite() {

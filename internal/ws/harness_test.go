@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -75,9 +74,7 @@ type testServer struct {
 	onMessage func(c *Conn, op Opcode, payload []byte)
 	onOpen    func(c *Conn) // between Accept and Open
 	http      *http.Server
-
-	mu    sync.Mutex
-	ended chan End
+	ended     chan End
 }
 
 func (s *testServer) Message(c *Conn, op Opcode, payload []byte) {

@@ -17,7 +17,19 @@ type queued struct {
 	batch    *Batch
 	off, end int
 	whole    bool // the handshake's response: without it no frame makes sense
+	own      bool // no other connection has the batch, so it may grow
 }
+
+// itemCost is what an item counts beside its bytes, so that a queue of empty
+// frames is bounded too: the item, its batch, and the two allocations.
+const itemCost = 128
+
+// ownBatch is how far a batch grows with frames of the connection's own, pongs
+// mostly, that would otherwise be an item each.
+const ownBatch = 4 << 10
+
+// cost is what the queue counts against Options.MaxQueueBytes.
+func (q *queue) cost() int { return q.bytes + itemCost*(len(q.items)-q.head) }
 
 var queues = sync.Pool{New: func() any { return new(queue) }}
 
@@ -88,7 +100,7 @@ func (c *Conn) put(b *Batch) {
 			return
 		}
 	}
-	c.enqueue(b, n)
+	c.enqueue(queued{batch: b, off: n, end: len(b.Data)})
 }
 
 // putBytes is put for lent bytes: they are copied if they have to wait. mu is
@@ -107,12 +119,26 @@ func (c *Conn) putBytes(p []byte) {
 			return
 		}
 	}
-	rest := append([]byte(nil), p[n:]...)
-	c.enqueue(&Batch{Data: rest, Ends: []uint32{uint32(len(rest))}}, 0)
+	c.enqueueOwn(p[n:])
 }
 
-// enqueue keeps b from off on. mu is held.
-func (c *Conn) enqueue(b *Batch, off int) {
+// enqueueOwn keeps a copy of the rest of one frame. mu is held.
+func (c *Conn) enqueueOwn(rest []byte) {
+	if q := c.out; q != nil {
+		if last := &q.items[len(q.items)-1]; last.own && last.end+len(rest) <= ownBatch {
+			last.batch.Data = append(last.batch.Data, rest...)
+			last.end = len(last.batch.Data)
+			last.batch.Ends = append(last.batch.Ends, uint32(last.end))
+			c.queued(len(rest))
+			return
+		}
+	}
+	data := append([]byte(nil), rest...)
+	c.enqueue(queued{batch: &Batch{Data: data, Ends: []uint32{uint32(len(data))}}, end: len(data), own: true})
+}
+
+// enqueue keeps an item. mu is held.
+func (c *Conn) enqueue(it queued) {
 	q := c.out
 	if q == nil {
 		q = queues.Get().(*queue)
@@ -124,10 +150,22 @@ func (c *Conn) enqueue(b *Batch, off int) {
 			}
 		}
 	}
-	q.items = append(q.items, queued{batch: b, off: off, end: len(b.Data)})
-	q.bytes += len(b.Data) - off
-	c.engine.stats.queueBytes.Add(int64(len(b.Data) - off))
-	if q.bytes > c.engine.opts.MaxQueueBytes && c.state == stateOpen && !c.held {
+	if q.head > len(q.items)/2 {
+		// A queue that is never quite empty must not keep what has left.
+		n := copy(q.items, q.items[q.head:])
+		clear(q.items[n:])
+		q.items, q.head = q.items[:n], 0
+	}
+	q.items = append(q.items, it)
+	c.queued(it.end - it.off)
+}
+
+// queued books n more bytes, and closes a connection for which too much waits.
+// mu is held.
+func (c *Conn) queued(n int) {
+	c.out.bytes += n
+	c.engine.stats.queueBytes.Add(int64(n))
+	if c.out.cost() > c.engine.opts.MaxQueueBytes && c.state == stateOpen && !c.held {
 		c.cutQueue()
 		c.startClose(CloseTryAgainLater, "Too slow: read faster or come back later", CauseSlow)
 	}
@@ -166,11 +204,15 @@ func (c *Conn) flush() {
 	}
 }
 
-// writable is the backend's word that the kernel takes bytes again.
+// writable is the backend's word that the kernel takes bytes again. Owner only.
 func (c *Conn) writable() {
 	c.mu.Lock()
 	c.flush()
+	over := c.ended && c.out == nil
 	c.mu.Unlock()
+	if over {
+		c.finish(nil)
+	}
 }
 
 // next is the unwritten part of the head item.
@@ -219,7 +261,7 @@ func (c *Conn) advance(n int) (more bool) {
 	c.recycleQueue()
 	c.tr.wantWrite(false)
 	if c.state == stateLinger {
-		c.tr.finishWrite()
+		c.linger()
 	}
 	return false
 }

@@ -1,6 +1,8 @@
 package ws
 
 import (
+	"errors"
+	"io"
 	"net"
 	"sync"
 )
@@ -47,7 +49,10 @@ func (t *portableConn) readLoop() {
 			t.c.received(buf[:n])
 		}
 		if err != nil {
-			t.c.finish(err)
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			t.c.inputEnded(err)
 			return
 		}
 	}
@@ -62,34 +67,47 @@ func (t *portableConn) wantWrite(on bool) {
 	}
 }
 
-// writeLoop writes what waits, one item at a time, and ends with the queue. A
-// peer that takes nothing is ended by the sweep, which closes the net.Conn.
+// writeLoop writes what waits and ends with the queue. A peer that takes nothing
+// is ended by the sweep, which closes the net.Conn.
 func (t *portableConn) writeLoop() {
 	c := t.c
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	defer func() { t.writing = false }()
-	for {
-		q := c.out
-		if q == nil {
-			return
-		}
-		p := q.next()
-		q.lent = len(p)
-		c.mu.Unlock()
-		n, err := t.nc.Write(p)
-		c.mu.Lock()
-		q.lent = 0
-		if c.out != q {
-			return // dropped meanwhile
-		}
-		c.advance(n)
-		if err != nil {
-			c.broken(err)
-			return
-		}
+	for t.writeNext() {
+	}
+	t.writing = false
+	over := c.ended
+	c.mu.Unlock()
+	if over {
+		c.finish(nil) // the reader is gone, so this is the owner
 	}
 }
+
+// writeNext writes the head of the queue and says whether to go on. Conn.mu is
+// held, but for the writing itself.
+func (t *portableConn) writeNext() bool {
+	c, q := t.c, t.c.out
+	if q == nil {
+		return false
+	}
+	p := q.next()
+	q.lent = len(p)
+	c.mu.Unlock()
+	n, err := t.nc.Write(p)
+	c.mu.Lock()
+	q.lent = 0
+	if c.out != q {
+		return false // dropped meanwhile
+	}
+	c.advance(n)
+	if err != nil {
+		c.broken(err)
+		return false
+	}
+	return true
+}
+
+// stopRead has nothing to do: the reader has returned.
+func (t *portableConn) stopRead() {}
 
 func (t *portableConn) finishWrite() {
 	if half, ok := t.nc.(interface{ CloseWrite() error }); ok {

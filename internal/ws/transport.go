@@ -13,6 +13,9 @@ type transport interface {
 	write(p []byte) (n int, err error)
 	// wantWrite turns the calls of Conn.writable on and off.
 	wantWrite(on bool)
+	// stopRead ends the reading; the owner of a portable connection is then its
+	// writer.
+	stopRead()
 	// finishWrite sends FIN after what was written; reading goes on.
 	finishWrite()
 	// hangUp ends the socket in both directions without giving the descriptor
