@@ -46,7 +46,7 @@ func (h *Hub) Flush(ctx context.Context) error {
 	f := &flush{done: make(chan struct{})}
 	f.left.Store(1)
 	h.mu.Lock()
-	for _, c := range h.channels {
+	for _, c := range h.order {
 		c.mu.Lock()
 		if w := c.work; w != nil {
 			f.left.Add(1)

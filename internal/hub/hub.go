@@ -29,6 +29,15 @@ type Options struct {
 	// hold is this and MaxPassBytes, times the number of busy channels. Larger: longer bursts before senders feel anything.
 	MaxPendingBytes int
 
+	// History bounds what is kept for resuming. The zero value keeps nothing: a client is resumed only if it missed nothing, or
+	// from what the broker has.
+	History HistoryOptions
+
+	// Linger keeps a channel without members, and what is published to it, until its window has expired: for a broker that keeps
+	// no messages itself, as Memory. It needs History. Without it a channel is removed when its last member leaves, since a
+	// client that returns is resumed from the broker.
+	Linger bool
+
 	// Workers is how many goroutines deliver at the same time. Default: GOMAXPROCS. A delivery never waits, so more than there
 	// are processors gains nothing.
 	Workers int
@@ -37,7 +46,8 @@ type Options struct {
 	// block; the channel's next pass waits for it.
 	OnPass func(PassInfo)
 
-	// Now is the clock for PassInfo. Default: time.Now. It is not read without OnPass.
+	// Now is the clock for PassInfo. Default: time.Now. It is not read without OnPass, but once by New: it is also the hub's
+	// time until the first Sweep.
 	Now func() time.Time
 }
 
@@ -57,13 +67,16 @@ type Hub struct {
 	turnSize   int // the constant of that name; smaller in tests
 	queue      queue
 	counters   counters
+	store      store
+	linger     bool
 	closed     atomic.Bool
 	done       chan struct{} // closed by Close, just after closed was set
 
 	// mu guards the following. It is taken to join and when a channel may have become empty; publishing goes from the broker to
 	// the channel directly. That is why it is one plain lock: shards would spread the microsecond that 10 joins take.
 	mu       sync.Mutex
-	channels map[string]*channel // those with members, or with work that has yet to end
+	channels map[string]*channel // those with members, entries, or work that has yet to end, and those that linger
+	order    []*channel          // the same, each at its index, for Sweep
 }
 
 // New makes a hub. It panics if o.Encoder is nil. Nothing needs to be started; Close it when done.
@@ -84,6 +97,17 @@ func New(o Options) *Hub {
 		channels:   make(map[string]*channel),
 	}
 	h.queue.worker = h.queue.work
+	now := o.Now
+	if now == nil {
+		now = time.Now
+	}
+	s := &h.store
+	s.HistoryOptions = o.History
+	s.limit = max(1, min(blockMessages, o.History.Messages/8))
+	s.maxFrames = int64(o.History.TotalBytes / 4)
+	s.maxMessages = int64(o.History.TotalBytes) - s.maxFrames
+	s.clock.Store(now().UnixNano())
+	h.linger = o.Linger && s.on()
 	if h.broker == nil {
 		h.broker = new(Memory)
 	}
@@ -91,7 +115,7 @@ func New(o Options) *Hub {
 	case h.onPass == nil:
 		h.now = func() time.Time { return time.Time{} }
 	case h.now == nil:
-		h.now = time.Now
+		h.now = now
 	}
 	return h
 }
@@ -103,36 +127,15 @@ func positiveOr(n, fallback int) int {
 	return fallback
 }
 
-// Join makes s a subscriber of channel in form f, with m as its place there. s is handed every message that is published after
-// Join returned. The name must be a ValidChannel. Join panics if m is in a channel or has not quite left one, and if f is not
-// below MaxForms.
-//
-// m and s belong to the hub until Leave, and further until a pass that had begun by then has ended. Join must not be called while
-// another goroutine calls Join or Leave with the same m.
-func (h *Hub) Join(channel string, m *Member, s Subscriber, f Form) {
-	if f >= MaxForms {
-		panic("hub: Join with a form that is not below MaxForms")
-	}
-	if !m.free() {
-		panic("hub: Join with a Member in use: it has not left its channel, or the pass under way when it left has not ended")
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	c := h.channel(channel)
-	m.in, m.to, m.form = c, s, f
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.join(m)
-	h.counters.members.Add(1)
-}
-
-// channel returns the channel, made and subscribed to if there is none. mu is held; the caller adds a member before it lets go.
+// channel returns the channel, made and subscribed to if there is none. mu is held; the caller sees to it that someone is in the
+// channel, or that it is among the idle, before it lets go.
 func (h *Hub) channel(name string) *channel {
 	c := h.channels[name]
 	if c == nil {
 		// The name may be a piece of a request that is much larger.
-		c = &channel{hub: h, name: strings.Clone(name)}
+		c = &channel{hub: h, name: strings.Clone(name), index: int32(len(h.order))}
 		h.channels[c.name] = c
+		h.order = append(h.order, c)
 		h.broker.Subscribe(c.name, c)
 	}
 	return c
@@ -162,33 +165,71 @@ func (h *Hub) remove(c *channel) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c.mu.Lock()
-	dead := c.idle()
-	c.dead = c.dead || dead
+	empty := c.quiet()
+	if empty {
+		c.kill()
+	}
 	c.mu.Unlock()
-	if dead {
-		delete(h.channels, c.name)
-		h.broker.Unsubscribe(c.name)
+	if empty {
+		h.delete(c)
 	}
 }
 
+// delete takes c, which is dead, out of the hub. mu is held, and c.mu is not: the broker may have its own lock around calls of c.
+func (h *Hub) delete(c *channel) {
+	last := len(h.order) - 1
+	h.order[c.index] = h.order[last]
+	h.order[c.index].index = c.index
+	h.order[last] = nil
+	h.order = h.order[:last]
+	delete(h.channels, c.name)
+	h.broker.Unsubscribe(c.name)
+}
+
 // Publish publishes payload, which is the hub's from here on, to every subscriber of channel in every task. The name must be a
-// ValidChannel. Messages that one goroutine publishes to one channel keep their order.
+// ValidChannel. Messages that one goroutine publishes to one channel keep their order. key is the publisher's idempotency key, ""
+// for none: see Broker.Publish.
 //
 // done, which may be nil, is called exactly once, possibly before Publish returns and from any goroutine; it must not block. It
-// is given nil if the message has its place in the channel, and otherwise an error that wraps ErrUnavailable (the broker did not
-// take it) or ErrClosed.
+// is given the message's position if it has its place in the channel, and otherwise an error that wraps ErrUnavailable (the broker
+// did not take it) or ErrClosed.
 //
 // Publish waits while the channel is full, see Options.MaxPendingBytes; so it must not be called from Deliver. What it waits for
 // is passes alone. A subscriber's Deliver must in turn not need anything that a goroutine holds while it publishes.
-func (h *Hub) Publish(channel string, payload []byte, done func(error)) {
+func (h *Hub) Publish(channel string, payload []byte, key string, done func(Position, error)) {
 	if done == nil {
-		done = func(error) {}
+		done = func(Position, error) {}
 	}
 	if h.closed.Load() {
-		done(ErrClosed)
+		done(Position{}, ErrClosed)
 		return
 	}
-	h.broker.Publish(channel, payload, done)
+	memory, ok := h.broker.(*Memory)
+	if !ok || !h.linger {
+		h.broker.Publish(channel, payload, key, done)
+		return
+	}
+	for {
+		// Nearly always there is a channel; one that is there is found without Hub.mu.
+		p, err := memory.publish(channel, payload, key)
+		if err != errGone {
+			done(p, err)
+			return
+		}
+		h.open(channel)
+	}
+}
+
+// open makes the channel if there is none, for a message that nobody is there for: who is told its position may come and ask for
+// what follows.
+func (h *Hub) open(channel string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c := h.channel(channel)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.told = true
+	c.quiet()
 }
 
 // Close stops the hub: publishers get ErrClosed, those that wait for room included; passes that have begun are finished, so that

@@ -13,6 +13,8 @@ type Member struct {
 	place int32 // index in in.members, or in work.joining, as where says
 	form  Form  // set by Join; passes read it without a lock
 	where where
+	// resumable is set by Join: continuity was promised to m.
+	resumable bool
 }
 
 // Channel is the name of the channel that m joined last, and stays so after Leave; empty before the first Join. The session need
@@ -31,6 +33,7 @@ const (
 	out     where = iota // none
 	joined               // channel.members
 	joining              // work.joining: waits for the pass that it is not part of
+	ahead                // past.ahead: has more than the channel
 	late                 // work.late: the pass under way hands it the rest of a batch
 	leaving              // channel.members and work.leaving: goes when the pass under way ends
 	gone                 // work.late still, but has left

@@ -13,20 +13,19 @@ type Message struct {
 	// Payload is what was published. It is the hub's own and is not changed after Publish.
 	Payload []byte
 
-	// Seq is the message's number in its channel, given by the broker: contiguous, and from 1 with the memory broker. It starts
-	// anew when a channel has lost its last subscriber and is joined again; a later epoch tells those lives apart.
-	Seq uint64
+	// Position is the message's place in its channel, given by the broker.
+	Position Position
 
-	// Cache is the Encoder's: nil when the message arrives, and kept until every form of the message is encoded. A compressed
-	// payload that several forms share belongs here.
+	// Cache is the Encoder's: nil when the message arrives, and kept until every form that a pass needs is encoded. A compressed
+	// payload that several forms share belongs here. A replay encodes from a copy of its own, with an empty Cache.
 	Cache any
 }
 
 // Encoder turns messages into wire frames.
 type Encoder interface {
-	// AppendMessage appends to dst exactly one wire frame that carries m in form f, and returns the extended slice. Calls for
-	// messages of one channel are serial, so m.Cache needs no lock; calls for several channels run at the same time. It must
-	// keep neither dst nor m, and must not call the hub.
+	// AppendMessage appends to dst exactly one wire frame that carries m in form f, and returns the extended slice. Calls with
+	// one *Message are serial, so m.Cache needs no lock; other calls run at the same time. It must keep neither dst nor m, and
+	// must not call the hub.
 	AppendMessage(dst []byte, f Form, m *Message) []byte
 }
 
@@ -43,6 +42,12 @@ type Subscriber interface {
 	// not Publish, which may wait for the very pass that is delivering, nor Flush or Close; Join and Leave are fine. Calls for
 	// one subscriber never overlap, but come from different goroutines.
 	Deliver(b *Batch)
+
+	// Lost says that continuity is broken: the member is out of its channel, as after Leave, and is handed nothing more but the
+	// batch of a pass that had already begun. Everything that it was handed is in order and without a gap; it should be told to
+	// come back and resume. It is called for resumable members only, once at most, with no lock held; it must not block. Leave
+	// need not be called any more but may be.
+	Lost()
 }
 
 // fewEnds is how many frames a batch has room for without a slice of its own. Passes of one to four messages are the common
@@ -74,12 +79,20 @@ func encode(e Encoder, f Form, messages []Message, scratch *[]byte) *Batch {
 	return b
 }
 
-// from is the batch without its first skip frames, for a subscriber that joined after those were published. It shares Data.
-func (b *Batch) from(skip int) *Batch {
-	start := b.Ends[skip-1]
-	rest := &Batch{Data: b.Data[start:], Ends: make([]uint32, len(b.Ends)-skip)}
-	for i, end := range b.Ends[skip:] {
-		rest.Ends[i] = end - start
+// part is n frames of the batch, without its first skip. It shares Data.
+func (b *Batch) part(skip, n int) *Batch {
+	if skip == 0 && n == len(b.Ends) {
+		return b
 	}
-	return rest
+	start := uint32(0)
+	if skip > 0 {
+		start = b.Ends[skip-1]
+	}
+	ends := b.Ends[skip : skip+n]
+	end := ends[n-1]
+	part := &Batch{Data: b.Data[start:end:end], Ends: make([]uint32, n)}
+	for i, e := range ends {
+		part.Ends[i] = e - start
+	}
+	return part
 }

@@ -60,7 +60,7 @@ func (w *work) deliver(first int, p *pace) {
 	}
 	for i := max(first, len(w.members)); i < end; i++ {
 		j := w.late[i-len(w.members)]
-		j.m.to.Deliver(w.batch(j.m.form).from(int(j.after - w.before)))
+		j.m.to.Deliver(w.restOf(j))
 		p.delivered()
 	}
 }
@@ -106,6 +106,12 @@ func (w *work) end() (again bool) {
 	return false
 }
 
+// restOf is the batch for a member that joined late.
+func (w *work) restOf(j joiner) *Batch {
+	skip := int(j.after - w.before)
+	return w.batch(j.m.form).part(skip, len(w.messages)-skip)
+}
+
 // batch is the pass's messages in form f, encoded by the first who asks.
 func (w *work) batch(f Form) *Batch {
 	if b := w.batches[f].Load(); b != nil {
@@ -118,9 +124,7 @@ func (w *work) batch(f Form) *Batch {
 	}
 	scratch := scratches.Get().(*[]byte)
 	b := encode(w.channel.hub.encoder, f, w.messages, scratch)
-	if cap(*scratch) <= keepScratch {
-		scratches.Put(scratch)
-	}
+	giveScratch(scratch)
 	w.batches[f].Store(b)
 	w.forms |= 1 << f
 	return b
@@ -139,3 +143,9 @@ func (w *work) forgetBatches() {
 var scratches = sync.Pool{New: func() any { return new([]byte) }}
 
 const keepScratch = 1 << 20
+
+func giveScratch(s *[]byte) {
+	if cap(*s) <= keepScratch {
+		scratches.Put(s)
+	}
+}

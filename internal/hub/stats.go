@@ -8,13 +8,20 @@ import (
 // Stats is a snapshot of what the hub holds and has done since it was made. The values are read one after another, not at one
 // instant.
 type Stats struct {
-	Channels  int    // channels with at least one subscriber, or a pass that has yet to end
+	Channels  int    // channels with at least one subscriber or a pass that has yet to end, and those kept without
 	Members   int    // subscribers in all channels
 	Received  uint64 // messages the broker handed over, those for a channel that had just lost its last subscriber included
 	Waits     uint64 // messages that had to wait because their channel was full
 	Passes    uint64 // fan-out passes ended
 	Batches   uint64 // Deliver calls: one per subscriber and pass
 	Delivered uint64 // messages handed to subscribers: each message counts once per subscriber
+
+	HistoryBytes int64  // kept for resuming: windows, keys, and channels without members
+	FrameBytes   int64  // kept encoded for replays
+	Recovered    uint64 // subscribers that resumed
+	Unrecovered  uint64 // subscribers that wanted to resume and could not
+	Replayed     uint64 // messages replayed: each counts once per subscriber
+	Lost         uint64 // resumable subscribers sent away because continuity was broken
 }
 
 // PassInfo describes one fan-out pass, for histograms.
@@ -35,6 +42,11 @@ type counters struct {
 	passes    atomic.Uint64
 	batches   atomic.Uint64
 	delivered atomic.Uint64
+
+	recovered   atomic.Uint64
+	unrecovered atomic.Uint64
+	replayed    atomic.Uint64
+	lost        atomic.Uint64
 }
 
 // Stats returns the present counts.
@@ -50,5 +62,12 @@ func (h *Hub) Stats() Stats {
 		Passes:    h.counters.passes.Load(),
 		Batches:   h.counters.batches.Load(),
 		Delivered: h.counters.delivered.Load(),
+
+		HistoryBytes: h.store.messages.Load(),
+		FrameBytes:   h.store.frames.Load(),
+		Recovered:    h.counters.recovered.Load(),
+		Unrecovered:  h.counters.unrecovered.Load(),
+		Replayed:     h.counters.replayed.Load(),
+		Lost:         h.counters.lost.Load(),
 	}
 }

@@ -170,7 +170,7 @@ func (w *work) rest() (empty bool) {
 	w.makeRoom()
 	w.flushed(w.arrived)
 	c.work = nil
-	return c.idle()
+	return c.quiet()
 }
 
 // abandon ends the busy time of the channel without a pass, because the hub is closed. No pass has begun.
