@@ -5,6 +5,13 @@
 //	client: X                                      any valid JSON, text or binary
 //	server: {"message":X}                          to every connection of the channel, as text
 //	server: {"error":{"code":"…","message":"…"}}   to the sender alone
+//
+// In resumable mode, asked for with since=now or since=POSITION:
+//
+//	server: {"connection":"ok","channel":"lobby","position":"c7k2:1043"}
+//	server: {"connection":"ok","channel":"lobby","position":"c7k2:1043","recovered":true}
+//	server: {"message":X,"position":"c7k2:1044"}
+//	server: {"reconnect":{"afterMs":1200}}         before a close that the server wants
 package dialect
 
 import (
@@ -21,9 +28,15 @@ const Hello = `{"connection":"ok"}`
 // ShutdownReason is the reason in the 1001 close frame of a drain.
 const ShutdownReason = "Server shutting down"
 
+// RestartReason is the reason in the 1013 close frame of a connection that has
+// to resume because continuity of its channel was lost.
+const RestartReason = "Continuity was lost: reconnect and resume"
+
 const (
-	messageHead = `{"message":`
-	messageTail = `}`
+	messageHead  = `{"message":`
+	messageTail  = `}`
+	positionHead = `,"position":"`
+	positionTail = `"}`
 )
 
 // Code names an error to a client. Codes are part of the contract; the message
@@ -100,6 +113,21 @@ func AppendMessage(dst, x []byte) []byte {
 	dst = append(dst, messageHead...)
 	dst = append(dst, x...)
 	return append(dst, messageTail...)
+}
+
+// AppendPositioned appends the frame that carries X and its position, which must
+// need no escaping, as epoch:offset does not.
+func AppendPositioned(dst, x, position []byte) []byte {
+	dst = append(dst, messageHead...)
+	dst = append(dst, x...)
+	dst = append(dst, positionHead...)
+	dst = append(dst, position...)
+	return append(dst, positionTail...)
+}
+
+// PositionedSize is the length of what AppendPositioned appends.
+func PositionedSize(x, position []byte) int {
+	return len(messageHead) + len(x) + len(positionHead) + len(position) + len(positionTail)
 }
 
 // MessageSize is the length of what AppendMessage appends.

@@ -60,10 +60,14 @@ const (
 // 8 to 15, or 0 where permessage-deflate was not negotiated.
 func (c *Conn) WindowBits() int { return int(c.bits) }
 
+// Handler is what Accept was given.
+func (c *Conn) Handler() Handler { return c.handler }
+
 // Open answers the handshake: the 101 response and the greeting leave in one
-// write, then what was queued since Accept, and reading begins. greeting may be
-// nil. It is called once, by whoever called Accept.
-func (c *Conn) Open(greeting *Batch) {
+// write, then replay, then what was written since Accept, and reading begins.
+// greeting may be nil. A replay does not count against Options.MaxQueueBytes:
+// its bytes were asked for. Open is called once, by whoever called Accept.
+func (c *Conn) Open(greeting *Batch, replay ...*Batch) {
 	lent := scratch.Get().(*[]byte)
 	resp := c.opening.handshake.AppendResponse((*lent)[:0])
 	early := c.opening.early
@@ -74,19 +78,15 @@ func (c *Conn) Open(greeting *Batch) {
 
 	c.mu.Lock()
 	waiting := c.out
-	c.out, c.held = nil, false
-	c.putBytes(resp)
-	if c.out != nil {
-		c.out.items[0].whole = true
-	}
-	switch {
-	case waiting == nil:
-	case c.out == nil:
-		c.out = waiting
-		c.flush()
-	default:
-		c.out.items = append(c.out.items, waiting.items...)
-		c.out.bytes += waiting.bytes
+	c.out = nil
+	if waiting == nil && len(replay) == 0 {
+		c.held = false
+		c.putBytes(resp)
+		if c.out != nil {
+			c.out.items[0].whole = true
+		}
+	} else {
+		c.openQueued(resp, replay, waiting)
 	}
 	if c.out != nil && c.state == stateOpen {
 		c.arm(c.engine.opts.WriteStall)
@@ -105,6 +105,24 @@ func (c *Conn) Open(greeting *Batch) {
 	if err != nil {
 		c.finish(err)
 	}
+}
+
+// openQueued is Open where more than the response is to be written: all of it is
+// queued in its order and flushed together. mu is held.
+func (c *Conn) openQueued(resp []byte, replay []*Batch, waiting *queue) {
+	c.enqueueOwn(resp)
+	c.out.items[0].whole = true
+	for _, b := range replay {
+		c.enqueue(queued{batch: b, end: len(b.Data)})
+		c.engine.stats.framesOut.Add(int64(len(b.Ends)))
+	}
+	c.out.exempt = c.out.cost()
+	if waiting != nil {
+		c.out.items = append(c.out.items, waiting.items...)
+		c.out.bytes += waiting.bytes
+	}
+	c.held = false
+	c.flush()
 }
 
 // received takes input from the backend. Owner only; data is lent.

@@ -7,6 +7,9 @@ type queue struct {
 	items []queued
 	head  int // items before it are written
 	bytes int // what is left in all
+	// exempt is what of the cost does not count against the bound: a replay,
+	// which is at the head, shrinks it as it leaves.
+	exempt int
 	// lent is how much of the head item a portable writer has in its hands
 	// while Conn.mu is free; those bytes cannot be taken back.
 	lent int
@@ -165,7 +168,7 @@ func (c *Conn) enqueue(it queued) {
 func (c *Conn) queued(n int) {
 	c.out.bytes += n
 	c.engine.stats.queueBytes.Add(int64(n))
-	if c.out.cost() > c.engine.opts.MaxQueueBytes && c.state == stateOpen && !c.held {
+	if c.out.cost()-c.out.exempt > c.engine.opts.MaxQueueBytes && c.state == stateOpen && !c.held {
 		c.cutQueue()
 		c.startClose(CloseTryAgainLater, "Too slow: read faster or come back later", CauseSlow)
 	}
@@ -242,6 +245,7 @@ func (c *Conn) advance(n int) (more bool) {
 	c.engine.stats.bytesOut.Add(int64(n))
 	c.engine.stats.queueBytes.Add(int64(-n))
 	q.bytes -= n
+	booked, before := n, q.head
 	if n > 0 && c.state == stateOpen {
 		c.arm(c.engine.opts.WriteStall) // progress
 	}
@@ -255,6 +259,7 @@ func (c *Conn) advance(n int) (more bool) {
 			q.head++
 		}
 	}
+	q.exempt = max(0, q.exempt-booked-itemCost*(q.head-before))
 	if q.head < len(q.items) {
 		return true
 	}
@@ -285,7 +290,7 @@ func (c *Conn) cutQueue() {
 	for i := range q.items {
 		q.items[i] = queued{}
 	}
-	q.items, q.head = q.items[:0], 0
+	q.items, q.head, q.exempt = q.items[:0], 0, 0
 	c.engine.stats.queueBytes.Add(int64(it.end - it.off - q.bytes))
 	q.bytes = it.end - it.off
 	if q.bytes > 0 {
