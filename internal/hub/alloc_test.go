@@ -10,6 +10,7 @@ import "testing"
 type blind struct{ Member }
 
 func (*blind) Deliver(*Batch) {}
+func (*blind) Lost()          {}
 
 // crowd is a hub by hand with n blind subscribers in channel c, taking the first few forms in turn.
 func crowd(n, forms int) byHand {
@@ -26,7 +27,7 @@ func TestADeliveryAllocatesNothing(t *testing.T) {
 	perPass := func(members, forms int) float64 {
 		h := crowd(members, forms)
 		return testing.AllocsPerRun(50, func() {
-			h.Publish("c", payload, nil)
+			h.Publish("c", payload, "", nil)
 			h.settle()
 		})
 	}
@@ -42,14 +43,14 @@ func TestADeliveryAllocatesNothing(t *testing.T) {
 	}
 }
 
-func TestJoinAndLeaveAllocateNothingInAChannelWithRoom(t *testing.T) {
+func TestJoinAndLeaveAllocateOnlyTheEntry(t *testing.T) {
 	h := crowd(100, 1)
 	b := new(blind)
 	if got := testing.AllocsPerRun(1000, func() {
 		h.Join("c", &b.Member, b, 0)
 		h.Leave(&b.Member)
-	}); got != 0 {
-		t.Errorf("joining and leaving allocates %v times, want 0", got)
+	}); got > 1 {
+		t.Errorf("joining and leaving allocates %v times, want 1 at most", got)
 	}
 }
 
@@ -57,15 +58,15 @@ func TestPublishAllocatesNothingWhilePassesGoOn(t *testing.T) {
 	h := crowd(1, 1)
 	payload := []byte("payload")
 	for range 100 { // the pending list grows to what it needs
-		h.Publish("c", payload, nil)
+		h.Publish("c", payload, "", nil)
 	}
 	h.turn()
 	for range 100 {
-		h.Publish("c", payload, nil)
+		h.Publish("c", payload, "", nil)
 	}
 	h.turn()
-	h.Publish("c", payload, nil)
-	if got := testing.AllocsPerRun(50, func() { h.Publish("c", payload, nil) }); got != 0 {
+	h.Publish("c", payload, "", nil)
+	if got := testing.AllocsPerRun(50, func() { h.Publish("c", payload, "", nil) }); got != 0 {
 		t.Errorf("publishing into a busy channel allocates %v times, want 0", got)
 	}
 }

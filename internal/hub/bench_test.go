@@ -10,6 +10,7 @@ import (
 type noop struct{ Member }
 
 func (*noop) Deliver(*Batch) {}
+func (*noop) Lost()          {}
 
 func joinMany(h *Hub, n int) {
 	for range n {
@@ -27,7 +28,7 @@ func BenchmarkPass(b *testing.B) {
 			payload := make([]byte, 100)
 			b.ReportAllocs()
 			for b.Loop() {
-				h.Publish("c", payload, nil)
+				h.Publish("c", payload, "", nil)
 				h.settle()
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/delivery")
@@ -50,7 +51,7 @@ func BenchmarkPassByWorkers(b *testing.B) {
 			payload := make([]byte, 100)
 			b.ReportAllocs()
 			for b.Loop() {
-				h.Publish("c", payload, nil)
+				h.Publish("c", payload, "", nil)
 				<-ended
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/delivery")
@@ -86,7 +87,7 @@ func BenchmarkPublish(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(payload)))
 			for b.Loop() {
-				h.Publish("c", payload, nil)
+				h.Publish("c", payload, "", nil)
 			}
 		})
 	}

@@ -16,11 +16,11 @@ func TestPublishAfterCloseIsAnsweredErrClosed(t *testing.T) {
 	h.Close()
 	h.Close()
 	var err error
-	h.Publish("c", []byte("x"), func(e error) { err = e })
+	h.Publish("c", []byte("x"), "", func(_ Position, e error) { err = e })
 	if !errors.Is(err, ErrClosed) {
 		t.Errorf("answered %v, want ErrClosed", err)
 	}
-	h.Publish("c", []byte("x"), nil)
+	h.Publish("c", []byte("x"), "", nil)
 	a.expect(t)
 	h.Leave(&a.Member)
 	expectEmpty(t, h)
@@ -70,11 +70,13 @@ func TestAMessageThatArrivesAfterCloseIsRefused(t *testing.T) {
 	var a recorder
 	h.Join("c", &a.Member, &a, 0)
 	h.queue.close() // the moment at which Close has been here and closed is not seen yet
-	if err := h.channels["c"].Receive(Message{Payload: []byte("x"), Seq: 1}); !errors.Is(err, ErrClosed) {
+	next := h.channels["c"].head
+	next.Offset++
+	if err := h.channels["c"].Receive(Message{Payload: []byte("x"), Position: next}); !errors.Is(err, ErrClosed) {
 		t.Errorf("answered %v, want ErrClosed", err)
 	}
 	h.Close()
-	if err := h.channels["c"].Receive(Message{Payload: []byte("x"), Seq: 1}); !errors.Is(err, ErrClosed) {
+	if err := h.channels["c"].Receive(Message{Payload: []byte("x"), Position: next}); !errors.Is(err, ErrClosed) {
 		t.Errorf("answered %v, want ErrClosed", err)
 	}
 	h.Leave(&a.Member)

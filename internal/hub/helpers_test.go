@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"runtime"
 	"slices"
 	"strconv"
@@ -9,13 +10,13 @@ import (
 	"testing"
 )
 
-// lines encodes a message as "form/seq:payload\n".
+// lines encodes a message as "form/offset:payload\n".
 type lines struct{}
 
 func (lines) AppendMessage(dst []byte, f Form, m *Message) []byte {
 	dst = strconv.AppendUint(dst, uint64(f), 10)
 	dst = append(dst, '/')
-	dst = strconv.AppendUint(dst, m.Seq, 10)
+	dst = strconv.AppendUint(dst, m.Position.Offset, 10)
 	dst = append(dst, ':')
 	dst = append(dst, m.Payload...)
 	return append(dst, '\n')
@@ -29,6 +30,13 @@ type recorder struct {
 	mu      sync.Mutex
 	batches []*Batch
 	frames  []string
+	lost    int
+}
+
+func (r *recorder) Lost() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lost++
 }
 
 func (r *recorder) Deliver(b *Batch) {
@@ -71,6 +79,16 @@ func (r *recorder) expect(t *testing.T, frames ...string) {
 	}
 }
 
+// Join enters and joins a plain subscriber.
+func (h *Hub) Join(channel string, m *Member, s Subscriber, f Form) {
+	e, err := h.Enter(context.Background(), channel, Since{})
+	if err != nil {
+		panic(err)
+	}
+	defer e.Release()
+	e.Join(m, s, f)
+}
+
 // byHand is a hub without workers: the test takes the turns, so that it decides what happens between any two of them.
 type byHand struct{ *Hub }
 
@@ -110,7 +128,7 @@ func (h byHand) settle() {
 func say(t *testing.T, h *Hub, channel, payload string) {
 	t.Helper()
 	answered := false
-	h.Publish(channel, []byte(payload), func(err error) {
+	h.Publish(channel, []byte(payload), "", func(_ Position, err error) {
 		answered = true
 		if err != nil {
 			t.Errorf("publishing %q: %v", payload, err)

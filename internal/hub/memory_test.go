@@ -11,9 +11,12 @@ type refusing struct {
 	got []uint64
 }
 
+func (*refusing) Live(Position) {}
+func (*refusing) Down(error)    {}
+
 func (r *refusing) Receive(m Message) error {
 	if r.err == nil {
-		r.got = append(r.got, m.Seq)
+		r.got = append(r.got, m.Position.Offset)
 	}
 	return r.err
 }
@@ -23,7 +26,7 @@ func TestMemoryUsesNoNumberForAMessageThatWasNotTaken(t *testing.T) {
 	var s refusing
 	b.Subscribe("c", &s)
 	var answers []error
-	publish := func() { b.Publish("c", nil, func(err error) { answers = append(answers, err) }) }
+	publish := func() { b.Publish("c", nil, "", func(_ Position, err error) { answers = append(answers, err) }) }
 	publish()
 	s.err = ErrClosed
 	publish()
@@ -40,7 +43,7 @@ func TestMemoryUsesNoNumberForAMessageThatWasNotTaken(t *testing.T) {
 func TestMemoryTakesMessagesNobodySubscribedTo(t *testing.T) {
 	var b Memory
 	err := ErrClosed
-	b.Publish("c", nil, func(e error) { err = e })
+	b.Publish("c", nil, "", func(_ Position, e error) { err = e })
 	if err != nil {
 		t.Errorf("answered %v, want nil", err)
 	}
@@ -55,8 +58,8 @@ func TestAStaleSubscriptionDoesNotGetInAmongTheNext(t *testing.T) {
 	h.Leave(&a.Member)
 	h.Join("c", &b.Member, &b, 0)
 	// A publisher that found the stream before the Leave gets to it only now.
-	if err := stale.publish([]byte("stale")); err != nil {
-		t.Errorf("the stale publish was refused: %v", err)
+	if _, err := stale.publish([]byte("stale"), ""); err != errGone {
+		t.Errorf("the stale publish: %v, want errGone", err)
 	}
 	if stale.sink.(*channel).work != nil {
 		t.Error("a channel that was removed prepares a pass")

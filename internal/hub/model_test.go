@@ -127,7 +127,7 @@ func TestTheHubDoesAsTheModel(t *testing.T) {
 					payload += "."
 				}
 				said++
-				m.hub.Publish(n, []byte(payload), func(err error) {
+				m.hub.Publish(n, []byte(payload), "", func(_ Position, err error) {
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -10,7 +10,7 @@ import (
 // publishing starts a Publish in a goroutine and returns where its answer will be.
 func publishing(h *Hub, channel, payload string) <-chan error {
 	answer := make(chan error, 1)
-	go h.Publish(channel, []byte(payload), func(err error) { answer <- err })
+	go h.Publish(channel, []byte(payload), "", func(_ Position, err error) { answer <- err })
 	return answer
 }
 
