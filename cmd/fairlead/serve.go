@@ -46,8 +46,10 @@ func (cmd *serveCmd) Run(io streams) error {
 		"max_connections", capacity.Connections, "max_connections_by", capacity.By, "memory_limit", memoryLimit)
 
 	stopMetrics := s.writeEMF(io)
+	stopSweep := every(time.Second, s.hub.Sweep)
 	outcome := s.run()
 	s.engine.Shutdown()
+	stopSweep()
 	s.hub.Close()
 	stopMetrics()
 
@@ -104,6 +106,11 @@ func (s *server) build() (err error) {
 	s.hub = hub.New(hub.Options{
 		Encoder:      httpapi.Encoder(o.Engine.CompressionMinBytes),
 		MaxPassBytes: min(256<<10, o.Limits.MaxQueueBytes/4),
+		History: hub.HistoryOptions{
+			Messages: o.History.Messages, Bytes: o.History.Bytes,
+			Age: o.History.Age, TotalBytes: o.History.TotalBytes,
+		},
+		Linger: true,
 		OnPass: func(p hub.PassInfo) {
 			s.metrics.FanoutPass(p.Took, p.Members, p.Messages)
 		},
@@ -240,6 +247,28 @@ func (s *server) writeEMF(io streams) (stop func()) {
 	done.Go(func() { emf.Run(ctx) })
 	return func() {
 		cancel()
+		done.Wait()
+	}
+}
+
+// every calls f at each tick until stop is called.
+func every(interval time.Duration, f func(time.Time)) (stop func()) {
+	t := time.NewTicker(interval)
+	end := make(chan struct{})
+	var done sync.WaitGroup
+	done.Go(func() {
+		for {
+			select {
+			case now := <-t.C:
+				f(now)
+			case <-end:
+				return
+			}
+		}
+	})
+	return func() {
+		t.Stop()
+		close(end)
 		done.Wait()
 	}
 }

@@ -17,6 +17,8 @@ import (
 type Serve struct {
 	Listen     Listen     `embed:"" group:"Listeners"`
 	Broker     Broker     `embed:"" group:"Channels"`
+	History    History    `embed:"" group:"Channels"`
+	Publish    Publish    `embed:"" group:"Publishing"`
 	Lifecycle  Lifecycle  `embed:"" group:"Timing"`
 	Limits     Limits     `embed:"" group:"Limits"`
 	Protection Protection `embed:"" group:"Protection"`
@@ -30,6 +32,8 @@ func (s *Serve) Validate() error {
 	var f Faults
 	s.Listen.validate(&f)
 	s.Broker.validate(&f)
+	s.History.validate(&f)
+	s.Publish.validate(&f)
 	s.Lifecycle.validate(&f)
 	s.Limits.validate(&f)
 	s.Protection.validate(&f)

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -75,22 +76,22 @@ func TestCompressedAndPlainSubscribersHearTheSame(t *testing.T) {
 func TestEncoderCompressesOnceAndOnlyWhatFitsTheWindow(t *testing.T) {
 	e := encoder{minDeflate: 100}
 	m := &hub.Message{Payload: []byte(`"` + strings.Repeat("abc ", 300) + `"`)}
-	plain := e.AppendMessage(nil, formPlain, m)
-	wide := e.AppendMessage(nil, formFor(15), m)
-	small := e.AppendMessage(nil, formFor(8), m)
+	plain := e.AppendMessage(nil, formFor(false, 0), m)
+	wide := e.AppendMessage(nil, formFor(false, 15), m)
+	small := e.AppendMessage(nil, formFor(false, 8), m)
 	if len(wide) >= len(plain)/2 || wide[0] != 0xc1 {
 		t.Errorf("a deflated frame of %d bytes beginning %#x, plain %d", len(wide), wide[0], len(plain))
 	}
 	if string(small) != string(plain) {
 		t.Error("a message longer than the window was compressed for it")
 	}
-	if again := e.AppendMessage(nil, formFor(12), m); string(again) != string(wide) {
+	if again := e.AppendMessage(nil, formFor(false, 12), m); string(again) != string(wide) {
 		t.Error("windows that fit do not share one encoding")
 	}
-	if tiny := e.AppendMessage(nil, formFor(15), &hub.Message{Payload: []byte(`1`)}); string(tiny) != string(ws.AppendFrame(nil, ws.OpText, false, []byte(`{"message":1}`))) {
+	if tiny := e.AppendMessage(nil, formFor(false, 15), &hub.Message{Payload: []byte(`1`)}); string(tiny) != string(ws.AppendFrame(nil, ws.OpText, false, []byte(`{"message":1}`))) {
 		t.Errorf("tiny: %q", tiny)
 	}
-	if noise := e.AppendMessage(nil, formFor(15), &hub.Message{Payload: []byte(dialect.Hello + strings.Repeat(" ", 0) + incompressible)}); noise[0] != 0x81 {
+	if noise := e.AppendMessage(nil, formFor(false, 15), &hub.Message{Payload: []byte(dialect.Hello + strings.Repeat(" ", 0) + incompressible)}); noise[0] != 0x81 {
 		t.Error("what does not shrink was sent deflated")
 	}
 }
@@ -133,9 +134,14 @@ func TestTooBigIsClosedWith1009(t *testing.T) {
 // deafBroker takes nothing.
 type deafBroker struct{ err error }
 
-func (b deafBroker) Publish(_ string, _ []byte, done func(error)) { done(b.err) }
-func (deafBroker) Subscribe(string, hub.Sink)                     {}
-func (deafBroker) Unsubscribe(string)                             {}
+func (b deafBroker) Publish(_ string, _ []byte, _ string, done func(hub.Position, error)) {
+	done(hub.Position{}, b.err)
+}
+func (b deafBroker) Subscribe(_ string, s hub.Sink) { s.Down(b.err) }
+func (deafBroker) Unsubscribe(string)               {}
+func (b deafBroker) History(context.Context, string, hub.Position) (hub.History, error) {
+	return hub.History{}, b.err
+}
 
 func TestWhatTheBrokerDoesNotTakeIsToldToItsSender(t *testing.T) {
 	k := startWithBroker(t, deafBroker{fmt.Errorf("down: %w", hub.ErrUnavailable)}, nil)
@@ -144,6 +150,12 @@ func TestWhatTheBrokerDoesNotTakeIsToldToItsSender(t *testing.T) {
 	c.expectError("unavailable")
 	c.say(`2`)
 	c.expectError("unavailable")
+
+	conn, resp, body := k.try("?since=now", nil, false)
+	if conn != nil || resp.StatusCode != 503 || !strings.Contains(body, "broker") {
+		t.Fatalf("a resumable client: %s %q", resp.Status, body)
+	}
+	expectRetryAfter(t, resp, 1, 5)
 }
 
 func TestShutdownSaysTheContractsWords(t *testing.T) {
@@ -151,9 +163,7 @@ func TestShutdownSaysTheContractsWords(t *testing.T) {
 	c := k.join("")
 	c.say(`"before"`)
 	c.expect(`{"message":"before"}`)
-	for _, conn := range k.Connections() {
-		conn.Leave()
-	}
+	k.leaveAll()
 	c.expectClose(1001, "Server shutting down")
 }
 

@@ -19,7 +19,7 @@ import (
 	"fairlead/internal/ws"
 )
 
-// Options is what a Server is made of. All but Console and Now are required.
+// Options is what a Server is made of. All but Counter are required.
 type Options struct {
 	Settings       config.Serve
 	MaxConnections int // what config.Host.Capacity said
@@ -28,6 +28,8 @@ type Options struct {
 	Machine        *lifecycle.Machine
 	Metrics        *telemetry.Metrics
 	Console        http.Handler // serves /, /index.html and /console/
+	// Counter counts subscribers over all tasks; nil if this is the only one.
+	Counter Counter
 }
 
 // Server answers the public listener and owns the sessions.
@@ -45,6 +47,7 @@ type Server struct {
 
 	maxConnections int
 	upgrades       *rate.Limiter
+	publisher      *publisher
 	// arriving counts upgrades between admission and the engine's own count.
 	arriving atomic.Int64
 	// forced counts connections the engine gave up on during their close.
@@ -75,6 +78,7 @@ func New(o Options) (*Server, error) {
 	if p.UpgradeRate > 0 {
 		s.upgrades = rate.NewLimiter(rate.Limit(p.UpgradeRate), p.UpgradeBurst)
 	}
+	s.publisher = s.newPublisher(&o)
 	return s, nil
 }
 
@@ -90,6 +94,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /index.html", s.page)
 	mux.Handle("GET /console/", s.console)
+	mux.HandleFunc("POST /channels/{channel}/messages", s.publisher.publish)
+	mux.HandleFunc("GET /channels/{channel}", s.publisher.info)
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusNotFound, "Nothing is here. The console is at /, the WebSocket endpoint at /wss.\n")
 	})
@@ -153,16 +159,13 @@ func (s *Server) Connections() []lifecycle.Connection {
 	conns := s.engine.Conns()
 	all := make([]lifecycle.Connection, len(conns))
 	for i, c := range conns {
-		all[i] = leaver{c}
+		all[i] = c.Handler().(*session) // the engine has no others
 	}
 	return all
 }
 
-// leaver is a connection as the drain sees it.
-type leaver struct{ conn *ws.Conn }
-
 // Leave implements lifecycle.Connection.
-func (l leaver) Leave() { l.conn.Close(ws.CloseGoingAway, dialect.ShutdownReason) }
+func (s *session) Leave() { s.leave(ws.CloseGoingAway, dialect.ShutdownReason) }
 
 // Arriving is the number of upgrades that the engine does not count yet.
 func (s *Server) Arriving() int { return int(s.arriving.Load()) }

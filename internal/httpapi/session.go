@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -14,14 +15,32 @@ import (
 // session is one client: the place where its connection, its channel and the
 // dialect meet. There is one for each connection, so every field counts.
 type session struct {
-	server *Server
-	conn   *ws.Conn
-	member hub.Member
-	bucket bucket
+	server    *Server
+	conn      *ws.Conn
+	member    hub.Member
+	bucket    bucket
+	resumable bool
 }
 
 // Deliver implements hub.Subscriber.
 func (s *session) Deliver(b *hub.Batch) { s.conn.Write((*ws.Batch)(b)) }
+
+// Lost implements hub.Subscriber: what the client has is whole up to here, and
+// only a new connection can prove what follows.
+func (s *session) Lost() { s.leave(ws.CloseTryAgainLater, dialect.RestartReason) }
+
+// returnWithin is over how long those who are asked to leave at one moment are
+// told to come back.
+const returnWithin = time.Second
+
+// leave asks the client to come back: a resumable one by a hint, then by the
+// close.
+func (s *session) leave(code ws.StatusCode, reason string) {
+	if s.resumable {
+		s.conn.WriteMessage(ws.OpText, dialect.AppendReconnect(nil, rand.N(returnWithin)))
+	}
+	s.conn.Close(code, reason)
+}
 
 // Message implements ws.Handler: the way in, dialect to hub.
 func (s *session) Message(_ *ws.Conn, _ ws.Opcode, payload []byte) {
@@ -41,11 +60,11 @@ func (s *session) Message(_ *ws.Conn, _ ws.Opcode, payload []byte) {
 		s.refuse(e.Code, e.Message)
 		return
 	}
-	s.server.hub.Publish(s.member.Channel(), x, s.published)
+	s.server.hub.Publish(s.member.Channel(), x, "", s.published)
 }
 
 // published tells the sender where its message could not go.
-func (s *session) published(err error) {
+func (s *session) published(_ hub.Position, err error) {
 	switch {
 	case err == nil:
 	case errors.Is(err, hub.ErrClosed):
@@ -67,21 +86,44 @@ func (s *session) Closed(_ *ws.Conn, end ws.End) {
 	s.server.closed(end)
 }
 
-var hello = ws.NewBatch(ws.OpText, []byte(dialect.Hello))
+var plainHello = ws.NewBatch(ws.OpText, []byte(dialect.Hello))
 
 // open joins the channel and greets. Joining first and greeting second means
 // that nothing published after the hello can be missed; what is published in
-// between waits behind it.
-func (s *Server) open(w http.ResponseWriter, hs *ws.Handshake, channel string) error {
-	client := &session{server: s, bucket: s.allowance.fill(s.uptime())}
+// between waits behind the hello and the replay.
+func (s *Server) open(w http.ResponseWriter, hs *ws.Handshake, entry *hub.Entry, since hub.Since) error {
+	client := &session{
+		server:    s,
+		bucket:    s.allowance.fill(s.uptime()),
+		resumable: since.Mode != hub.SincePlain,
+	}
 	conn, err := s.engine.Accept(w, hs, client)
 	if err != nil {
+		entry.Release()
 		return err
 	}
 	client.conn = conn
-	s.hub.Join(channel, &client.member, client, formFor(hs.WindowBits()))
-	conn.Open(hello)
+	joined := entry.Join(&client.member, client, formFor(client.resumable, hs.WindowBits()))
+	replay := make([]*ws.Batch, len(joined.Replay))
+	for i, b := range joined.Replay {
+		replay[i] = (*ws.Batch)(b)
+	}
+	conn.Open(hello(client.member.Channel(), since, joined), replay...)
+	if since.Mode == hub.SincePosition {
+		s.metrics.Resumed(joined.Recovered)
+	}
 	return nil
+}
+
+func hello(channel string, since hub.Since, joined hub.Joined) *ws.Batch {
+	switch since.Mode {
+	case hub.SinceNow:
+		return ws.NewBatch(ws.OpText, dialect.AppendHello(nil, channel, joined.Position.String()))
+	case hub.SincePosition:
+		return ws.NewBatch(ws.OpText, dialect.AppendResumedHello(nil, channel, joined.Position.String(), joined.Recovered))
+	default:
+		return plainHello
+	}
 }
 
 func (s *Server) uptime() time.Duration { return time.Since(s.start) }

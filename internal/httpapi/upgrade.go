@@ -1,10 +1,12 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -34,7 +36,11 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, &refusal{status: bad.Status, reason: telemetry.RefusedHandshake, message: bad.Message, header: bad.Header})
 		return
 	}
-	channel, no := s.welcome(r)
+	if no := s.welcome(r); no != nil {
+		s.refuse(w, no)
+		return
+	}
+	channel, since, no := parameters(r.URL.Query())
 	if no != nil {
 		s.refuse(w, no)
 		return
@@ -47,7 +53,12 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, no)
 		return
 	}
-	if err := s.open(w, hs, channel); err != nil {
+	entry, no := s.enter(r, channel, since)
+	if no != nil {
+		s.refuse(w, no)
+		return
+	}
+	if err := s.open(w, hs, entry, since); err != nil {
 		if errors.Is(err, ws.ErrShutdown) {
 			s.refuse(w, notReady(lifecycle.Draining))
 			return
@@ -58,27 +69,84 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	s.metrics.ConnectionOpened(time.Since(began))
 }
 
-// welcome judges who asks, and for what.
-func (s *Server) welcome(r *http.Request) (channel string, no *refusal) {
-	if origin := r.Header["Origin"]; !s.origins.Allowed(origin, r.Host) {
-		return "", &refusal{
-			status: http.StatusForbidden, reason: telemetry.RefusedOrigin,
-			message: fmt.Sprintf("Pages from %.200q may not connect here. Serve the page from %.200q, or start the server with --allowed-origin for it.", strings.Join(origin, ", "), r.Host),
-		}
+// welcome judges who asks.
+func (s *Server) welcome(r *http.Request) *refusal {
+	origin := r.Header["Origin"]
+	if s.origins.Allowed(origin, r.Host) {
+		return nil
 	}
-	names, given := r.URL.Query()["channel"]
+	return &refusal{
+		status: http.StatusForbidden, reason: telemetry.RefusedOrigin,
+		message: fmt.Sprintf("Pages from %.200q may not connect here. Serve the page from %.200q, or start the server with --allowed-origin for it.", strings.Join(origin, ", "), r.Host),
+	}
+}
+
+// parameters reads for what, and from where on.
+func parameters(query url.Values) (channel string, since hub.Since, no *refusal) {
+	channel, no = only(query, "channel", hub.Lobby)
+	if no != nil {
+		return "", since, no
+	}
+	if !hub.ValidChannel(channel) {
+		return "", since, badParameter(badChannel(channel))
+	}
+	text, no := only(query, "since", "")
 	switch {
-	case !given:
-		return hub.Lobby, nil
-	case len(names) > 1:
-		return "", &refusal{status: http.StatusBadRequest, reason: telemetry.RefusedRequest, message: "More than one channel is named. A connection has one: open another for each."}
-	case !hub.ValidChannel(names[0]):
-		return "", &refusal{
-			status: http.StatusBadRequest, reason: telemetry.RefusedRequest,
-			message: fmt.Sprintf("%.150q is no channel name. Use 1 to %d characters of A-Z a-z 0-9 _ . : -", names[0], hub.MaxChannelName),
-		}
+	case no != nil:
+		return "", since, no
+	case !query.Has("since"):
+		return channel, since, nil
+	case text == "now":
+		return channel, hub.Since{Mode: hub.SinceNow}, nil
 	}
-	return names[0], nil
+	position, err := hub.ParsePosition(text)
+	if err != nil {
+		return "", since, badParameter(fmt.Sprintf("since is neither now nor a position that this server gave: %v. Say since=now and take what follows from there.", err))
+	}
+	return channel, hub.Since{Mode: hub.SincePosition, Position: position}, nil
+}
+
+// only reads a parameter that may be given once.
+func only(query url.Values, name, fallback string) (string, *refusal) {
+	switch values := query[name]; len(values) {
+	case 0:
+		return fallback, nil
+	case 1:
+		return values[0], nil
+	default:
+		return "", badParameter("The parameter " + name + " is given more than once. A connection has one: open another for each.")
+	}
+}
+
+func badParameter(message string) *refusal {
+	return &refusal{status: http.StatusBadRequest, reason: telemetry.RefusedRequest, message: message}
+}
+
+func badChannel(name string) string {
+	return fmt.Sprintf("%.150q is no channel name. Use 1 to %d characters of A-Z a-z 0-9 _ . : -", name, hub.MaxChannelName)
+}
+
+// enterTime bounds how long an upgrade waits for the broker: less than clients
+// and load balancers wait for an answer.
+const enterTime = 5 * time.Second
+
+// enter waits for the channel, and for the history that a position asks for. It
+// is done before the connection is accepted, so that a failure still is a plain
+// answer.
+func (s *Server) enter(r *http.Request, channel string, since hub.Since) (*hub.Entry, *refusal) {
+	ctx, cancel := context.WithTimeout(r.Context(), enterTime)
+	defer cancel()
+	entry, err := s.hub.Enter(ctx, channel, since)
+	if err == nil {
+		return entry, nil
+	}
+	if errors.Is(err, hub.ErrClosed) {
+		return nil, notReady(lifecycle.Draining)
+	}
+	return nil, &refusal{
+		status: http.StatusServiceUnavailable, reason: telemetry.RefusedBroker, retryAfter: jitter(time.Second, 5*time.Second),
+		message: "The broker that carries messages between tasks does not answer, so nothing can be promised about this channel. Try again shortly.",
+	}
 }
 
 // admit judges whether there is room, now.

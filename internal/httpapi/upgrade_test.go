@@ -23,7 +23,7 @@ func TestRefusals(t *testing.T) {
 		"an empty channel name":      {"?channel=", nil, 400, "channel name"},
 		"a channel name with spaces": {"?channel=a%20b", nil, 400, "A-Z a-z 0-9"},
 		"a channel name too long":    {"?channel=" + strings.Repeat("x", 129), nil, 400, "128"},
-		"two channels":               {"?channel=a&channel=b", nil, 400, "More than one"},
+		"two channels":               {"?channel=a&channel=b", nil, 400, "more than once"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn, resp, body := k.try(c.query, c.header, false)

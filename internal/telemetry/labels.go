@@ -36,6 +36,7 @@ const (
 	RefusedRate         RefusalReason = "rate"         // 503: more upgrades a second than allowed
 	RefusedCapacity     RefusalReason = "capacity"     // 503: the task is full
 	RefusedNotReady     RefusalReason = "not_ready"    // 503: starting or draining
+	RefusedBroker       RefusalReason = "broker"       // 503: a position was asked for and the broker does not answer
 	RefusedInternal     RefusalReason = "internal"     // 500: the server's own fault
 )
 
@@ -55,7 +56,7 @@ var (
 	closeReasons = set(ClosedByPeer, ClosedByDrain, ClosedByRateLimit, ClosedByServer, ClosedByProtocol, ClosedVanished,
 		ClosedNoPong, ClosedSlowConsumer, ClosedWriteStall, ClosedCloseTimeout, ClosedAborted)
 	refusalReasons = set(RefusedHandshake, RefusedRequest, RefusedUnauthorized, RefusedOrigin, RefusedRate,
-		RefusedCapacity, RefusedNotReady, RefusedInternal)
+		RefusedCapacity, RefusedNotReady, RefusedBroker, RefusedInternal)
 	messageErrors = set(ErrorInvalidJSON, ErrorRateLimited, ErrorUnavailable)
 	states        = []string{"starting", stateReady, stateDraining, "stopped"}
 )

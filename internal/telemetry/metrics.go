@@ -3,6 +3,7 @@ package telemetry
 import (
 	"net/http"
 	"runtime"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,14 @@ type Metrics struct {
 	// Time from a complete request header to the handshake's answer, both included. Grows when the CPU is short.
 	handshake prometheus.Histogram
 
+	// Clients that came back with a position and got everything after it.
+	resumed prometheus.Counter
+	// Clients that came back with a position too old, or of another epoch, and
+	// were told so: lengthen the history window if deploys cause them.
+	gaps prometheus.Counter
+	// Publish requests over HTTP, by status. 202 is a message that was taken.
+	published *prometheus.CounterVec
+
 	// Messages not taken, by the code their sender was given.
 	messageErrors *prometheus.CounterVec
 
@@ -51,6 +60,9 @@ func NewMetrics(version string) *Metrics {
 	m.opened = m.counter("connections_opened_total", "Connections upgraded since the start.")
 	m.closed = m.counters("connections_closed_total", "Connections ended, by close code and reason.", "code", "reason")
 	m.slow = m.counter("slow_consumers_total", "Connections closed because they read too slowly.")
+	m.resumed = m.counter("resumed_total", "Clients that came back with a position and missed nothing.")
+	m.gaps = m.counter("gaps_total", "Clients that came back with a position that could not be resumed from.")
+	m.published = m.counters("publish_requests_total", "Publish requests over HTTP, by status.", "status")
 	m.refused = m.counters("upgrades_refused_total", "Upgrades refused, by reason.", "reason")
 	m.handshake = m.histogram("handshake_seconds", "Time to answer a WebSocket handshake.",
 		prometheus.ExponentialBuckets(50e-6, 2, 18)) // 50 µs is an upgrade's CPU time; up to 6.5 s
@@ -114,6 +126,20 @@ func (m *Metrics) ConnectionClosed(code uint16, reason CloseReason) {
 	if reason == ClosedSlowConsumer {
 		m.slow.Inc()
 	}
+}
+
+// Resumed counts a client that came back with a position.
+func (m *Metrics) Resumed(recovered bool) {
+	if recovered {
+		m.resumed.Inc()
+		return
+	}
+	m.gaps.Inc()
+}
+
+// PublishRequest counts a publish request over HTTP by the status of its answer.
+func (m *Metrics) PublishRequest(status int) {
+	m.published.WithLabelValues(strconv.Itoa(status)).Inc()
 }
 
 // UpgradeRefused counts an upgrade that was answered with an HTTP error.
