@@ -223,7 +223,7 @@ func (c *channel) backfill(messages []Message) (rest []Message) {
 	defer c.prune()
 	start, count, bytes, total := end, w.count, w.bytes, s.messages.Load()
 	for start > 0 {
-		need := costOf(messages[start-1].Payload)
+		need := cost(messages[start-1].Payload)
 		count, bytes, total = count+1, bytes+need, total+int64(need+blockOverhead)
 		if count > s.Messages || bytes > s.Bytes || total > s.maxMessages {
 			break

@@ -87,7 +87,7 @@ func (w *window) append(payload []byte, at int64, offset uint64, limit int) {
 }
 
 func (w *window) add(b *block, e entry, limit int) {
-	c := costOf(e.payload)
+	c := cost(e.payload)
 	b.entries = append(b.entries, e)
 	b.size += c
 	b.closed = len(b.entries) >= limit || b.size >= blockBytes
@@ -95,9 +95,6 @@ func (w *window) add(b *block, e entry, limit int) {
 	w.bytes += c
 	w.cost += c
 }
-
-// costOf is what a message counts in a window.
-func costOf(payload []byte) int { return cap(payload) + messageOverhead }
 
 // prepend puts messages, of which the last comes just before the window's first, in front of the window.
 func (w *window) prepend(messages []Message, at int64, limit int) {
@@ -127,7 +124,7 @@ func (w *window) trim(o *HistoryOptions, head uint64, expired int64) {
 			break
 		}
 		w.count--
-		w.bytes -= costOf(e.payload)
+		w.bytes -= cost(e.payload)
 		if i == uint64(len(b.entries)-1) {
 			w.drop()
 		}
@@ -151,7 +148,7 @@ func (w *window) dropOldest(head uint64) {
 	b := w.blocks[0]
 	for _, e := range b.entries[w.first(head)-b.first:] {
 		w.count--
-		w.bytes -= costOf(e.payload)
+		w.bytes -= cost(e.payload)
 	}
 	w.drop()
 }
