@@ -3,6 +3,7 @@ package httpapi
 import (
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"fairlead/internal/dialect"
@@ -18,10 +19,22 @@ type session struct {
 	conn   *ws.Conn
 	member hub.Member
 	bucket bucket
+	joined atomic.Bool // conn and member are set, for goroutines that find the session by its connection
 }
 
 // Deliver implements hub.Subscriber.
 func (s *session) Deliver(b *hub.Batch) { s.conn.Write((*ws.Batch)(b)) }
+
+// close closes behind every message that had reached the channel: nobody may
+// miss what others got before.
+func (s *session) close(c *ws.Conn, code ws.StatusCode, reason string) {
+	last := func() { c.Close(code, reason) }
+	if !s.joined.Load() {
+		last()
+		return
+	}
+	s.server.hub.After(&s.member, last)
+}
 
 // Message implements ws.Handler: the way in, dialect to hub.
 func (s *session) Message(_ *ws.Conn, _ ws.Opcode, payload []byte) {
@@ -31,7 +44,7 @@ func (s *session) Message(_ *ws.Conn, _ ws.Opcode, payload []byte) {
 		return
 	case banned:
 		s.server.metrics.MessageRefused(telemetry.ErrorRateLimited)
-		s.conn.Close(ws.ClosePolicyViolation, "Rate limit ignored: send more slowly")
+		s.close(s.conn, ws.ClosePolicyViolation, "Rate limit ignored: send more slowly")
 		return
 	}
 	x, err := dialect.Compact(payload)
@@ -76,10 +89,14 @@ func (s *Server) open(w http.ResponseWriter, hs *ws.Handshake, channel string) e
 	client := &session{server: s, bucket: s.allowance.fill(s.uptime())}
 	conn, err := s.engine.Accept(w, hs, client)
 	if err != nil {
+		s.arriving.Add(-1)
+		s.places.Add(-1)
 		return err
 	}
+	s.arriving.Add(-1)
 	client.conn = conn
 	s.hub.Join(channel, &client.member, client, formFor(hs.WindowBits()))
+	client.joined.Store(true)
 	conn.Open(hello)
 	return nil
 }

@@ -60,6 +60,9 @@ const (
 // 8 to 15, or 0 where permessage-deflate was not negotiated.
 func (c *Conn) WindowBits() int { return int(c.bits) }
 
+// Handler is what Accept was given.
+func (c *Conn) Handler() Handler { return c.handler }
+
 // Open answers the handshake: the 101 response and the greeting leave in one
 // write, then what was queued since Accept, and reading begins. greeting may be
 // nil. It is called once, by whoever called Accept.
