@@ -1,4 +1,5 @@
 // Package console is the page a person meets at /: connect, send JSON, watch messages, see what a drain did.
+// It also serves fairlead.js, the client that the page itself uses, for others to take.
 //
 // Everything it needs is embedded, there is no build step, and nothing is fetched from elsewhere, so the page works in a
 // private subnet and its Content-Security-Policy can forbid everything that is not this server.
@@ -20,7 +21,7 @@ import (
 	"time"
 )
 
-//go:embed index.html *.css *.js *.svg
+//go:embed index.html *.css *.js *.ts *.svg
 var files embed.FS
 
 // Meta is what the page tells about the task that served it. Both may be empty; the page then says "unknown".
@@ -38,6 +39,8 @@ var contentTypes = map[string]string{
 	".css":  "text/css; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
 	".svg":  "image/svg+xml",
+	// TypeScript has no registered type; this is the one that its tools agree on. What ".ts" is registered for is video.
+	".ts": "application/typescript; charset=utf-8",
 }
 
 // asset is one embedded file, ready to be served. It is compressed once at the start: the commented source is what people

@@ -41,7 +41,7 @@ func embedded(t *testing.T) map[string]string {
 }
 
 func TestEveryFileIsServedWithItsTypeAndHeaders(t *testing.T) {
-	types := map[string]string{".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+	types := map[string]string{".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml", ".ts": "application/typescript; charset=utf-8"}
 	targets := map[string]string{"/": "index.html"}
 	for name := range embedded(t) {
 		if name == "index.html" {
@@ -263,6 +263,7 @@ func TestThePageKeepsItsHooks(t *testing.T) {
 	for _, id := range []string{
 		"state", "channel-input", "channel-join", "editor", "send", "send-raw", "quote", "messages", "events",
 		"rate-in", "rate-out", "rtt", "reconnects", "task", "theme-toggle", "connect-toggle", "retry-now", "error-banner",
+		"mode-toggle", "position", "gaps", "resumed",
 	} {
 		if n := strings.Count(html, `data-testid="`+id+`"`); n != 1 {
 			t.Errorf("data-testid %q occurs %d times, want once", id, n)

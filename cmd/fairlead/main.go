@@ -29,6 +29,9 @@ type exitCode int
 
 func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
+// usageError is a fault of the command line that shows only on this host.
+type usageError struct{ error }
+
 func main() {
 	os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr}))
 }
@@ -62,12 +65,15 @@ func run(args []string, io streams) int {
 	}
 	err = ctx.Run()
 	var code exitCode
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &code):
+	if errors.As(err, &code) {
 		return int(code)
 	}
+	if err == nil {
+		return 0
+	}
 	fmt.Fprintf(io.err, "fairlead: %v\n", err)
+	if errors.As(err, new(usageError)) {
+		return 2
+	}
 	return 1
 }

@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"fairlead/console"
@@ -29,7 +31,7 @@ func (cmd *serveCmd) Run(io streams) error {
 	host := config.ReadHost(os.DirFS("/"))
 	capacity, err := host.Capacity(cmd.Limits.MaxConnections)
 	if err != nil {
-		return err
+		return usageError{err}
 	}
 	task := cmd.Observe.Task(os.Hostname)
 	log, err := telemetry.NewLogger(io.err, telemetry.LogOptions{Format: cmd.Observe.LogFormat, Level: cmd.Observe.LogLevel, Task: task})
@@ -37,12 +39,15 @@ func (cmd *serveCmd) Run(io streams) error {
 		return err
 	}
 	memoryLimit := host.ApplyMemoryLimit(os.LookupEnv)
+	// Whoever reads the log or the metrics may die first; the connections must
+	// not go with him. Writes then fail, and are let fail.
+	signal.Ignore(syscall.SIGPIPE)
 
 	s := &server{settings: cmd.Serve, host: host, capacity: capacity, task: task, log: log, start: time.Now()}
 	if err := s.build(); err != nil {
 		return err
 	}
-	log.Info("starting", "version", version, "pid", os.Getpid(), "poller", cmd.Engine.Poller, "broker", cmd.Broker.URL,
+	log.Info("starting", "version", version, "pid", os.Getpid(), "poller", cmd.Engine.Poller, "broker", cmd.Broker.Kind(),
 		"max_connections", capacity.Connections, "max_connections_by", capacity.By, "memory_limit", memoryLimit)
 
 	stopMetrics := s.writeEMF(io)
@@ -54,7 +59,7 @@ func (cmd *serveCmd) Run(io streams) error {
 	stopMetrics()
 
 	log.Info("stopped", "reason", outcome.Reason, "connections", outcome.Total, "closed", outcome.Closed,
-		"forced", outcome.Forced, "seconds", outcome.Elapsed.Seconds(), "exit_code", outcome.ExitCode())
+		"forced", outcome.Forced, "seconds", outcome.Elapsed.Seconds(), "exit_code", outcome.ExitCode(), "error", outcome.Err)
 	if outcome.Err != nil {
 		return outcome.Err
 	}
@@ -204,7 +209,10 @@ func (s *server) listen(ctx context.Context) error {
 }
 
 func listenError(flag string, err error) error {
-	return fmt.Errorf("%s: %w: if another server has the port, stop it or choose another port", flag, err)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s: %w: another server has the port; stop it or choose another port", flag, err)
+	}
+	return fmt.Errorf("%s: %w", flag, err)
 }
 
 // browserURL is what a person on this machine opens.
@@ -223,7 +231,7 @@ func (s *server) serve(hs *http.Server, l net.Listener) {
 }
 
 func (s *server) finishHTTP(ctx context.Context) error {
-	err := s.public.Shutdown(ctx)
+	err := s.api.Finish(ctx, s.public)
 	s.admin.Close() // a scrape or a profile under way must not hold up the exit
 	return err
 }

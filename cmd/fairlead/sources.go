@@ -32,7 +32,7 @@ func (s *server) status() telemetry.Status {
 		Task:          s.task,
 		Version:       version,
 		UptimeSeconds: time.Since(s.start).Seconds(),
-		Broker:        o.Broker.URL,
+		Broker:        o.Broker.Kind(),
 		Connections:   int64(stats.Open),
 		Channels:      int64(s.hub.Stats().Channels),
 		Limits: telemetry.LimitsStatus{

@@ -9,6 +9,12 @@ type Broker struct {
 	URL string `name:"broker" env:"FAIRLEAD_BROKER" default:"memory" placeholder:"BROKER" help:"What carries messages between tasks; in this version: memory, for a single task (${default})."`
 }
 
+// Kind is memory, or the scheme of the URL: what may be told, since the rest may hold a password.
+func (b *Broker) Kind() string {
+	kind, _, _ := strings.Cut(b.URL, "://")
+	return kind
+}
+
 // Validate reports every fault of the section at once.
 func (b *Broker) Validate() error {
 	var f Faults

@@ -41,7 +41,7 @@ func (s *Serve) Validate() error {
 	s.Observe.validate(&f)
 
 	// What concerns two sections.
-	if s.Engine.CompressionMinBytes > s.Limits.MaxMessageBytes && s.Limits.MaxMessageBytes >= minMessageBytes {
+	if s.Engine.Compression && s.Engine.CompressionMinBytes > s.Limits.MaxMessageBytes && s.Limits.MaxMessageBytes >= minMessageBytes {
 		f.add("--compression-min-bytes", "%d is more than --max-message-bytes (%d), so nothing would ever be compressed: lower it, or say --no-compression",
 			s.Engine.CompressionMinBytes, s.Limits.MaxMessageBytes)
 	}

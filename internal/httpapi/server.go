@@ -4,6 +4,7 @@
 package httpapi
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -48,8 +49,13 @@ type Server struct {
 	maxConnections int
 	upgrades       *rate.Limiter
 	publisher      *publisher
-	// arriving counts upgrades between admission and the engine's own count.
+	// places counts the connections that were admitted and have not ended.
+	places atomic.Int64
+	// arriving counts upgrades between admission and the engine's own count, for
+	// the drain.
 	arriving atomic.Int64
+	// requests counts handlers at work.
+	requests atomic.Int64
 	// forced counts connections the engine gave up on during their close.
 	forced atomic.Int64
 }
@@ -99,7 +105,42 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusNotFound, "Nothing is here. The console is at /, the WebSocket endpoint at /wss.\n")
 	})
-	return mux
+	return s.counted(mux)
+}
+
+// counted counts the requests that are being answered, which net/http does not
+// tell from connections on which nobody has asked anything yet.
+func (s *Server) counted(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.requests.Add(1)
+		defer s.requests.Add(-1)
+		h.ServeHTTP(w, r)
+	})
+}
+
+// flushTime is what net/http gets to send answers whose handlers have returned.
+const flushTime = 250 * time.Millisecond
+
+// Finish ends hs: requests that are being answered are finished within ctx,
+// whose error is returned if they were not. Connections without a request, or
+// with half of one, are closed: http.Server.Shutdown alone would wait for them.
+func (s *Server) Finish(ctx context.Context, hs *http.Server) error {
+	for {
+		answering := s.requests.Load() > 0
+		flush, cancel := context.WithTimeout(ctx, flushTime)
+		err := hs.Shutdown(flush)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if !answering || ctx.Err() != nil {
+			_ = hs.Close()
+			if answering {
+				return ctx.Err()
+			}
+			return nil
+		}
+	}
 }
 
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
@@ -132,6 +173,7 @@ func answer(w http.ResponseWriter, status int, text string) {
 
 // closed books the end of a connection.
 func (s *Server) closed(end ws.End) {
+	s.places.Add(-1)
 	if end.Cause == ws.CauseCloseTimeout {
 		s.forced.Add(1)
 	}
@@ -159,13 +201,20 @@ func (s *Server) Connections() []lifecycle.Connection {
 	conns := s.engine.Conns()
 	all := make([]lifecycle.Connection, len(conns))
 	for i, c := range conns {
-		all[i] = c.Handler().(*session) // the engine has no others
+		all[i] = leaver{c}
 	}
 	return all
 }
 
+// leaver is a connection as the drain sees it. Its session may not be joined
+// yet and not know its connection.
+type leaver struct{ conn *ws.Conn }
+
 // Leave implements lifecycle.Connection.
-func (s *session) Leave() { s.leave(ws.CloseGoingAway, dialect.ShutdownReason) }
+func (l leaver) Leave() {
+	s := l.conn.Handler().(*session) // the engine has no others
+	s.close(func() { s.sendAway(l.conn, ws.CloseGoingAway, dialect.ShutdownReason) })
+}
 
 // Arriving is the number of upgrades that the engine does not count yet.
 func (s *Server) Arriving() int { return int(s.arriving.Load()) }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"fairlead/internal/dialect"
@@ -20,6 +21,7 @@ type session struct {
 	member    hub.Member
 	bucket    bucket
 	resumable bool
+	joined    atomic.Bool // conn and member are set, for goroutines that find the session by its connection
 }
 
 // Deliver implements hub.Subscriber.
@@ -27,19 +29,29 @@ func (s *session) Deliver(b *hub.Batch) { s.conn.Write((*ws.Batch)(b)) }
 
 // Lost implements hub.Subscriber: what the client has is whole up to here, and
 // only a new connection can prove what follows.
-func (s *session) Lost() { s.leave(ws.CloseTryAgainLater, dialect.RestartReason) }
+func (s *session) Lost() { s.sendAway(s.conn, ws.CloseTryAgainLater, dialect.RestartReason) }
 
 // returnWithin is over how long those who are asked to leave at one moment are
 // told to come back.
 const returnWithin = time.Second
 
-// leave asks the client to come back: a resumable one by a hint, then by the
+// sendAway asks the client to come back: a resumable one by a hint, then by the
 // close.
-func (s *session) leave(code ws.StatusCode, reason string) {
+func (s *session) sendAway(c *ws.Conn, code ws.StatusCode, reason string) {
 	if s.resumable {
-		s.conn.WriteMessage(ws.OpText, dialect.AppendReconnect(nil, rand.N(returnWithin)))
+		c.WriteMessage(ws.OpText, dialect.AppendReconnect(nil, rand.N(returnWithin)))
 	}
-	s.conn.Close(code, reason)
+	c.Close(code, reason)
+}
+
+// close calls last, which closes, behind every message that had reached the
+// channel: nobody may miss what others got before.
+func (s *session) close(last func()) {
+	if !s.joined.Load() {
+		last()
+		return
+	}
+	s.server.hub.After(&s.member, last)
 }
 
 // Message implements ws.Handler: the way in, dialect to hub.
@@ -50,7 +62,7 @@ func (s *session) Message(_ *ws.Conn, _ ws.Opcode, payload []byte) {
 		return
 	case banned:
 		s.server.metrics.MessageRefused(telemetry.ErrorRateLimited)
-		s.conn.Close(ws.ClosePolicyViolation, "Rate limit ignored: send more slowly")
+		s.close(func() { s.conn.Close(ws.ClosePolicyViolation, "Rate limit ignored: send more slowly") })
 		return
 	}
 	x, err := dialect.Compact(payload)
@@ -100,10 +112,14 @@ func (s *Server) open(w http.ResponseWriter, hs *ws.Handshake, entry *hub.Entry,
 	conn, err := s.engine.Accept(w, hs, client)
 	if err != nil {
 		entry.Release()
+		s.arriving.Add(-1)
+		s.places.Add(-1)
 		return err
 	}
+	s.arriving.Add(-1)
 	client.conn = conn
 	joined := entry.Join(&client.member, client, formFor(client.resumable, hs.WindowBits()))
+	client.joined.Store(true)
 	replay := make([]*ws.Batch, len(joined.Replay))
 	for i, b := range joined.Replay {
 		replay[i] = (*ws.Batch)(b)

@@ -48,13 +48,15 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	// Counted before the state is asked for: a drain that begins now either
 	// sees this upgrade arriving or is seen by it.
 	s.arriving.Add(1)
-	defer s.arriving.Add(-1)
 	if no := s.admit(); no != nil {
+		s.arriving.Add(-1)
 		s.refuse(w, no)
 		return
 	}
 	entry, no := s.enter(r, channel, since)
 	if no != nil {
+		s.arriving.Add(-1)
+		s.places.Add(-1)
 		s.refuse(w, no)
 		return
 	}
@@ -149,19 +151,20 @@ func (s *Server) enter(r *http.Request, channel string, since hub.Since) (*hub.E
 	}
 }
 
-// admit judges whether there is room, now.
+// admit judges whether there is room, now, and takes a place.
 func (s *Server) admit() *refusal {
 	if state := s.machine.State(); state != lifecycle.Ready {
 		return notReady(state)
 	}
-	// arriving includes the caller.
-	if s.engine.Len()+int(s.arriving.Load()) > s.maxConnections {
+	if s.places.Add(1) > int64(s.maxConnections) {
+		s.places.Add(-1)
 		return &refusal{
 			status: http.StatusServiceUnavailable, reason: telemetry.RefusedCapacity, retryAfter: jitter(5*time.Second, 15*time.Second),
 			message: fmt.Sprintf("This task holds all the connections it can (%d). Try again, perhaps on another.", s.maxConnections),
 		}
 	}
 	if !s.upgrades.Allow() {
+		s.places.Add(-1)
 		return &refusal{
 			status: http.StatusServiceUnavailable, reason: telemetry.RefusedRate, retryAfter: jitter(time.Second, 5*time.Second),
 			message: "Too many connections are being opened at this moment. Try again shortly.",

@@ -18,18 +18,18 @@ func (f *flush) step() {
 	}
 }
 
-// flushed is a Flush call that waits for one channel.
+// flushed is a call of Flush or After that waits for one channel.
 type flushed struct {
-	upTo  uint64 // until so many of work.arrived were delivered
-	flush *flush
+	upTo uint64 // until so many of work.arrived were delivered
+	then func()
 }
 
-// flushed tells the Flush calls that wait for no more than the first n arrived messages. channel.mu is held.
+// flushed calls those that wait for no more than the first n arrived messages. channel.mu is held.
 func (w *work) flushed(n uint64) {
 	keep := w.flushes[:0]
 	for _, f := range w.flushes {
 		if f.upTo <= n {
-			f.flush.step()
+			f.then()
 		} else {
 			keep = append(keep, f)
 		}
@@ -50,7 +50,7 @@ func (h *Hub) Flush(ctx context.Context) error {
 		c.mu.Lock()
 		if w := c.work; w != nil {
 			f.left.Add(1)
-			w.flushes = append(w.flushes, flushed{w.arrived, f})
+			w.flushes = append(w.flushes, flushed{w.arrived, f.step})
 		}
 		c.mu.Unlock()
 	}
@@ -66,4 +66,22 @@ func (h *Hub) Flush(ctx context.Context) error {
 		return ErrClosed
 	}
 	return nil
+}
+
+// After calls then once every message that has reached m's channel was handed to its members, at once if none waits: what is to be
+// a subscriber's last word, a close, must not overtake them. If the hub is closed meanwhile, then is called all the same. It is
+// called with a lock of the channel held, from any goroutine: it must not block, and must not call the hub.
+func (h *Hub) After(m *Member, then func()) {
+	c := m.in
+	if c == nil {
+		then()
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w := c.work; w != nil {
+		w.flushes = append(w.flushes, flushed{w.arrived, then})
+		return
+	}
+	then()
 }

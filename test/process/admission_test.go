@@ -4,6 +4,7 @@ package process
 
 import (
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"testing"
@@ -59,6 +60,32 @@ func TestMaxConnections(t *testing.T) {
 			})
 			if a := refused(t, s.WebSocket("")); a.Code != 503 {
 				t.Errorf("full again: %d, want 503", a.Code)
+			}
+		})
+	}
+}
+
+// A connection whose greeting has arrived takes one place, not that of the next
+// as well.
+func TestEveryPlaceCanBeTaken(t *testing.T) {
+	for _, poller := range []string{"epoll", "portable"} {
+		t.Run(poller, func(t *testing.T) {
+			t.Parallel()
+			const places = 2
+			s := fairleadtest.Start(t, "--poller", poller, "--max-connections", strconv.Itoa(places), "--upgrade-rate", "0")
+			for round := range 100 {
+				var conns []net.Conn
+				for i := range places {
+					c, err := rawDial(t.Context(), s, "", "")
+					if err != nil {
+						t.Fatalf("round %d, connection %d of %d: %v", round, i+1, places, err)
+					}
+					conns = append(conns, c)
+				}
+				for _, c := range conns {
+					c.Close()
+				}
+				s.Connections(0)
 			}
 		})
 	}

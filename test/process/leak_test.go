@@ -162,7 +162,7 @@ func TestNastyClientsLeaveNothingBehind(t *testing.T) {
 	for _, poller := range []string{"epoll", "portable"} {
 		t.Run(poller, func(t *testing.T) {
 			s := fairleadtest.Start(t, "--poller", poller, "--upgrade-rate", "0", "--message-rate", "0",
-				"--ping-interval", "1s", "--write-stall-timeout", "1s", "--close-timeout", "1s", "--handshake-timeout", "2s", "--log-level", "debug")
+				"--ping-interval", "1s", "--write-stall-timeout", "1s", "--close-timeout", "1s", "--log-level", "debug")
 			goroutines(t, s) // what the first request sets up is no leak
 			wantDescriptors, wantGoroutines := descriptors(t, s), goroutines(t, s)
 
