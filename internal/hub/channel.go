@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"errors"
 	"strings"
 	"sync"
 )
@@ -48,7 +49,7 @@ func cost(payload []byte) int { return len(payload) + messageOverhead }
 // Receive implements Sink.
 func (c *channel) Receive(m Message) error {
 	err := c.receive(m, "")
-	if err == errGone {
+	if errors.Is(err, errGone) {
 		return nil
 	}
 	return err

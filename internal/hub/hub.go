@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"errors"
 	"runtime"
 	"strings"
 	"sync"
@@ -212,7 +213,7 @@ func (h *Hub) Publish(channel string, payload []byte, key string, done func(Posi
 	for {
 		// Nearly always there is a channel; one that is there is found without Hub.mu.
 		p, err := memory.publish(channel, payload, key)
-		if err != errGone {
+		if !errors.Is(err, errGone) {
 			done(p, err)
 			return
 		}

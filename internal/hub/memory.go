@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"sync"
 )
 
@@ -35,7 +36,7 @@ type stream struct {
 // to a channel that nobody subscribed to is the only one of an epoch of its own, which ended with it.
 func (b *Memory) Publish(channel string, payload []byte, key string, done func(Position, error)) {
 	p, err := b.publish(channel, payload, key)
-	if err == errGone {
+	if errors.Is(err, errGone) {
 		p, err = Position{b.epoch(), 1}, nil
 	}
 	done(p, err)

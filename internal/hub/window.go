@@ -108,9 +108,6 @@ func (w *window) prepend(messages []Message, at int64, limit int) {
 		}
 		w.add(b, entry{m.Payload, at}, limit)
 	}
-	if len(w.blocks) > 0 {
-		b.closed = true
-	}
 	w.blocks = append(front, w.blocks...)
 }
 
