@@ -1,158 +1,99 @@
-// One WebSocket to /wss, kept open. Knows no DOM and no message format beyond "the first frame is the greeting", so that
-// a resuming client can take its place without the rest of the page noticing.
+// The page's connection: fairlead.js does the work, and this adds what only a person wants to know, how long it was away above
+// all. Knows no DOM.
 
-const BASE_MS = 250;
-const CAP_MS = 10_000;
-// Browsers wait minutes for a handshake that a firewall swallowed; a person does not.
-const OPEN_TIMEOUT_MS = 10_000;
-// Only a connection that lasted this long proves the server well. Resetting the back-off on open alone would hammer a
-// server which accepts and closes at once.
-const STABLE_MS = 5_000;
-// 1013 says "come back later", so the first wait is drawn from up to 4 s instead of 250 ms.
-const LATER_TRIES = 4;
-
-/** backoff is the full-jitter wait in ms before attempt number tries+1: uniform in [0, min(cap, base·2^tries)). */
-export function backoff(tries, random = Math.random) {
-  return random() * Math.min(CAP_MS, BASE_MS * 2 ** tries);
-}
+import { Fairlead } from "./fairlead.js";
 
 /**
  * Connection calls back:
- *   state({state, attempt, retryAt, retryIn})  connecting | open | waiting | closed; times in ms since the epoch
- *   opened({awayMs, attempts, greeting})       awayMs is null the first time; greeting false when the first frame was no greeting
- *   text(string)                               every later frame
- *   closed({code, reason, openMs})             an open connection ended, and not by close()
- *   failed({attempts, cause})                  an attempt never got to open; cause refused | timeout | silent
+ *   state({state, attempt, retryAt, retryIn, hinted})  connecting | open | waiting | closed; times in ms since the epoch
+ *   opened({awayMs, attempts, position, resumable})    awayMs is null unless an open connection had been lost
+ *   resumed({position}), gap({from, to})               right after opened
+ *   message({value, position, text}), error({code, message}), frame({text})
+ *   closed({code, reason, openMs, afterMs, hinted})    an open connection ended, and not by close()
+ *   failed({attempts, cause})                          an attempt never got to open
  */
 export class Connection {
-  #urlOf;
-  #isGreeting;
   #on;
-  #channel = "";
-  #socket = null;
-  #timer = 0;
-  #tries = 0; // drives the back-off
-  #attempts = 0; // since the connection was last open
-  #openedAt = 0;
+  #line = null;
+  #key = "";
+  #stop; // takes our listeners off the line
   #lostAt = 0;
-  state = "closed";
+  openedAt = 0;
 
-  constructor({ urlOf, isGreeting, on }) {
-    this.#urlOf = urlOf;
-    this.#isGreeting = isGreeting;
+  constructor(on) {
     this.#on = on;
-    // Timers sleep in hidden tabs and networks return without asking: both are a reason not to wait any longer.
-    addEventListener("online", () => this.retryNow());
-    document.addEventListener("visibilitychange", () => {
-      if (document.visibilityState === "visible") this.retryNow();
-    });
   }
 
-  /** open joins a channel, leaving the present one if there is any. */
-  open(channel) {
-    this.#detach("Changing the channel");
-    this.#channel = channel;
-    this.#tries = this.#attempts = this.#lostAt = 0;
-    this.#dial();
+  /** open joins what url names, leaving what there was. The same again after close() resumes where it was. */
+  open(url, resume) {
+    const key = `${resume} ${url}`;
+    if (key !== this.#key || this.state !== "closed") {
+      this.#stop?.abort();
+      this.#line?.close("Changing the channel");
+      // A console shows whatever the server does, so that no close code ends it.
+      this.#line = new Fairlead(url, { resume, fatal: [] });
+      this.#key = key;
+      this.#listen();
+    }
+    this.#lostAt = 0;
+    this.#line.connect();
   }
 
   /** close ends it for good: nothing reconnects until open is called. */
   close() {
-    this.#detach("Disconnected by the user");
-    this.#enter("closed");
+    this.#line?.close("Disconnected by the user");
   }
 
   retryNow() {
-    if (this.state === "waiting") this.#dial();
+    this.#line?.retryNow();
   }
 
-  /** send returns false when nothing can be sent now; nothing is queued, because nobody would know when it leaves. */
+  /** send returns false when nothing can be sent now; the text goes out as it is. */
   send(text) {
-    if (this.state !== "open" || this.#socket.readyState !== WebSocket.OPEN) return false;
-    this.#socket.send(text);
-    return true;
+    return this.#line?.sendText(text) ?? false;
+  }
+
+  get state() {
+    return this.#line?.state ?? "closed";
+  }
+
+  get position() {
+    return this.#line?.position ?? null;
+  }
+
+  get resumable() {
+    return this.#line?.resumable ?? false;
   }
 
   /** backlog is how many bytes the browser still has to send. */
   get backlog() {
-    return this.#socket?.bufferedAmount ?? 0;
+    return this.#line?.backlog ?? 0;
   }
 
-  get openedAt() {
-    return this.#openedAt;
+  #listen() {
+    this.#stop = new AbortController();
+    const { signal } = this.#stop;
+    for (const type of ["resumed", "gap", "message", "error", "frame"]) {
+      this.#line.addEventListener(type, this.#on[type], { signal });
+    }
+    this.#line.addEventListener("state", (e) => this.#state(e), { signal });
   }
 
-  #dial() {
-    clearTimeout(this.#timer);
-    this.#attempts++;
-    this.#enter("connecting");
-    let upgraded = false;
-    const socket = new WebSocket(this.#urlOf(this.#channel));
-    this.#socket = socket;
-    socket.binaryType = "arraybuffer";
-    this.#timer = setTimeout(() => this.#fail(upgraded ? "silent" : "timeout"), OPEN_TIMEOUT_MS);
-    socket.onopen = () => {
-      upgraded = true;
-    };
-    socket.onmessage = ({ data }) => {
-      if (socket !== this.#socket) return;
-      const text = typeof data === "string" ? data : new TextDecoder().decode(data);
-      if (this.state === "open") this.#on.text(text);
-      else this.#opened(text);
-    };
-    socket.onclose = ({ code, reason }) => {
-      if (socket !== this.#socket) return;
-      if (this.state === "open" || upgraded) this.#lost(code, reason);
-      else this.#fail("refused");
-    };
-  }
-
-  #opened(first) {
-    clearTimeout(this.#timer);
-    const greeting = this.#isGreeting(first);
-    const awayMs = this.#lostAt ? Date.now() - this.#lostAt : null;
-    const attempts = this.#attempts;
-    this.#openedAt = Date.now();
-    this.#lostAt = this.#attempts = 0;
-    this.#enter("open");
-    this.#on.opened({ awayMs, attempts, greeting });
-    if (!greeting) this.#on.text(first);
-  }
-
-  #lost(code, reason) {
-    const wasOpen = this.state === "open";
-    const openMs = wasOpen ? Date.now() - this.#openedAt : 0;
-    if (wasOpen) this.#lostAt = Date.now();
-    if (openMs >= STABLE_MS) this.#tries = 0;
-    if (code === 1013) this.#tries = Math.max(this.#tries, LATER_TRIES);
-    this.#socket = null;
-    this.#on.closed({ code, reason, openMs });
-    this.#wait();
-  }
-
-  #fail(cause) {
-    this.#detach("No greeting");
-    this.#on.failed({ attempts: this.#attempts, cause });
-    this.#wait();
-  }
-
-  #wait() {
-    clearTimeout(this.#timer);
-    const retryIn = backoff(this.#tries++);
-    this.#timer = setTimeout(() => this.#dial(), retryIn);
-    this.#enter("waiting", { retryIn, retryAt: Date.now() + retryIn });
-  }
-
-  // The page must not wait for a close handshake which a dead peer never answers, so the socket is let go at once.
-  #detach(reason) {
-    clearTimeout(this.#timer);
-    const socket = this.#socket;
-    this.#socket = null;
-    if (socket) socket.close(1000, reason);
-  }
-
-  #enter(state, more = {}) {
-    this.state = state;
-    this.#on.state({ state, attempt: this.#attempts, ...more });
+  #state(e) {
+    const { state, attempt, afterMs, hinted, code, reason, openMs, cause, position, resumable } = e;
+    const now = Date.now();
+    if (state === "open") {
+      const awayMs = this.#lostAt ? now - this.#lostAt : null;
+      this.#lostAt = 0;
+      this.openedAt = now;
+      this.#on.state({ state, attempt });
+      this.#on.opened({ awayMs, attempts: attempt, position, resumable });
+      return;
+    }
+    if (state === "waiting" && cause === "lost") {
+      if (openMs) this.#lostAt = now;
+      this.#on.closed({ code, reason, openMs, afterMs, hinted });
+    } else if (state === "waiting") this.#on.failed({ attempts: attempt, cause });
+    this.#on.state({ state, attempt, hinted, retryIn: afterMs, retryAt: now + afterMs, code, reason });
   }
 }

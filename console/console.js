@@ -2,14 +2,15 @@
 
 import { draw } from "./chart.js";
 import { Connection } from "./connection.js";
-import { $, count, duration, el, millis, plural, setText, store } from "./dom.js";
+import { $, clock, count, duration, el, millis, plural, setText, store } from "./dom.js";
 import { Editor } from "./editor.js";
-import { closeWords, readFrame } from "./frames.js";
+import { bodyOf, closeWords } from "./frames.js";
 import { utf8Length } from "./json.js";
 import { bindKeys } from "./keys.js";
 import { note } from "./logbook.js";
 import { MessageList } from "./messages.js";
 import { Echoes, Meters } from "./meters.js";
+import { Replay } from "./replay.js";
 import { askTask, diagnose, hideTrouble, showTrouble } from "./trouble.js";
 
 const CHANNEL = /^[A-Za-z0-9_.:-]{1,128}$/;
@@ -20,22 +21,27 @@ const meters = new Meters();
 const echoes = new Echoes();
 const messages = new MessageList((text) => editor.put(text));
 const editor = new Editor({ send, backlog: () => connection.backlog });
+const replay = new Replay((n, whole) => showReplayed(n, whole));
 const connection = new Connection({
-  urlOf: endpoint,
-  isGreeting: (text) => readFrame(text).kind === "hello",
-  on: { state: onState, opened: onOpened, text: onText, closed: onClosed, failed: onFailed },
+  state: onState, opened: onOpened, resumed: onResumed, gap: onGap, closed: onClosed, failed: onFailed,
+  message: onMessage, error: onError, frame: onFrame,
 });
 
 let channel = firstChannel();
+let resume = firstMode();
 let reconnects = 0;
+let resumes = 0;
+let replayed = 0;
+let gaps = 0;
 let task = ""; // who served the page when last asked
 let version = ""; // and the version this page came from
 let failure = null; // rewrites the logbook entry about failing attempts
 let unanswered = 0; // sent and not come back when the connection was lost
+let lostAt = -1; // by performance.now(); what was sent before took the outage as well to come back
 let phase = { state: "connecting" };
 let countdown = 0;
 
-// ---- channel
+// ---- channel and mode
 
 function endpoint(name) {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
@@ -67,17 +73,52 @@ function join(name) {
   start();
 }
 
+// Plain mode is in the query too, for the same reason; resumable is what nobody has to ask for.
+function firstMode() {
+  return (new URLSearchParams(location.search).get("mode") ?? store.get("mode", "resumable")) !== "plain";
+}
+
+function toggleMode() {
+  resume = !resume;
+  store.set("mode", resume ? "resumable" : "plain");
+  if (connection.state === "closed") showMode();
+  else {
+    note("mode", "quiet", `Changing to ${resume ? "a resumable" : "a plain"} connection`);
+    start();
+  }
+}
+
+function showMode() {
+  const degraded = resume && connection.state === "open" && !connection.resumable;
+  $("mode").setAttribute("aria-checked", resume);
+  let words = resume ? (connection.position ? "at" : "") : "plain: what is missed is not replayed";
+  if (degraded) words = "this server is an older one and answers in plain mode";
+  setText($("mode-note"), words);
+  setText($("position"), resume ? (connection.position ?? "") : "");
+}
+
+// Messages come faster than anybody reads positions.
+let showing = 0;
+function showModeSoon() {
+  showing ||= requestAnimationFrame(() => {
+    showing = 0;
+    showMode();
+  });
+}
+
 function start() {
   const url = new URL(location.href);
   url.hash = "";
   url.searchParams.set("channel", channel);
+  if (resume) url.searchParams.delete("mode");
+  else url.searchParams.set("mode", "plain");
   history.replaceState(null, "", url);
   store.set("channels", [channel, ...store.get("channels", []).filter((c) => c !== channel)].slice(0, RECENT));
   showRecent();
   setText($("endpoint"), endpoint(channel));
   echoes.forget(performance.now());
   failure = null;
-  connection.open(channel);
+  connection.open(endpoint(channel), resume);
 }
 
 function sayChannel(text, bad) {
@@ -109,21 +150,30 @@ function send(text, isJSON) {
   return true;
 }
 
-function onText(text) {
+function onMessage({ value, position, text }) {
   const at = Date.now();
-  const frame = readFrame(text);
+  const body = bodyOf({ value, position, text });
   meters.received(at);
-  if (frame.kind === "message") {
-    const rtt = echoes.match(frame.body, performance.now());
-    if (rtt !== null) meters.roundTrip(at, rtt);
-    messages.add({ kind: "message", at, body: frame.body, own: rtt !== null, who: rtt === null ? "" : "you", size: utf8Length(frame.body) });
-  } else if (frame.kind === "error") {
-    const words = `${frame.code}: ${frame.message}`;
-    messages.add({ kind: "error", at, body: words, who: "error", size: utf8Length(text) });
-    editor.answer(`The server answered ${words}`);
-  } else {
-    messages.add({ kind: "event", at, body: `A frame this console does not know: ${text}`, who: "?", tone: "waiting" });
-  }
+  replay.message();
+  const now = performance.now();
+  const rtt = echoes.match(body, now);
+  if (rtt !== null && now - rtt > lostAt) meters.roundTrip(at, rtt);
+  messages.add({ kind: "message", at, body, position, own: rtt !== null, who: rtt === null ? "" : "you", size: utf8Length(body) });
+  showModeSoon();
+}
+
+function onError({ code, message }) {
+  const at = Date.now();
+  const words = `${code ?? "error"}: ${message ?? ""}`;
+  meters.received(at);
+  messages.add({ kind: "error", at, body: words, who: "error" });
+  editor.answer(`The server answered ${words}`);
+}
+
+function onFrame({ text }) {
+  const at = Date.now();
+  meters.received(at);
+  messages.add({ kind: "event", at, body: `A frame this console does not know: ${text}`, who: "?", tone: "waiting" });
 }
 
 // ---- the connection's life
@@ -137,7 +187,9 @@ function onState(next) {
   clearInterval(countdown);
   if (next.state === "waiting") countdown = setInterval(showState, 100);
   if (next.state === "closed") hideTrouble();
+  if (next.state !== "open") replay.end();
   markAway();
+  showMode();
   showState();
 }
 
@@ -145,8 +197,10 @@ function showState() {
   const now = Date.now();
   const { state, attempt } = phase;
   const left = Math.max(0, phase.retryAt - now);
-  const words = { open: "Open", closed: "Closed", connecting: "Connecting…", waiting: `Waiting ${(left / 1000).toFixed(1)} s until retry` };
-  const after = attempt > 0 ? `${plural(attempt, "attempt")} failed` : "the connection was lost";
+  const until = phase.hinted ? "" : " until retry";
+  const words = { open: "Open", closed: "Closed", connecting: "Connecting…", waiting: `Waiting ${(left / 1000).toFixed(1)} s${until}` };
+  let after = attempt > 0 ? `${plural(attempt, "attempt")} failed` : "the connection was lost";
+  if (phase.hinted) after = "until the moment the server gave";
   const notes = {
     open: `for ${duration(Math.floor((now - connection.openedAt) / 1000) * 1000 || 1000)}`,
     closed: "press Connect to open",
@@ -160,15 +214,17 @@ function showState() {
   document.title = `${{ open: "●", closed: "○", connecting: "◌", waiting: "◌" }[state]} ${channel} · Fairlead`;
 }
 
-async function onOpened({ awayMs, attempts, greeting }) {
+async function onOpened({ awayMs, attempts, resumable, position }) {
   hideTrouble();
   failure = null;
   const back = awayMs !== null;
   const title = back ? `Back after ${duration(awayMs)}` : `Open on ${channel}`;
   const tries = attempts > 1 ? `, at attempt ${attempts}` : "";
-  let lost = back ? " Messages of that time are not replayed on this kind of connection." : "";
+  let lost = "";
+  if (resume && !resumable) lost = " This server knows no positions, so this is a plain connection.";
+  if (back && !resumable) lost += " Messages of that time are not replayed on this kind of connection.";
   if (back && unanswered) lost += ` ${plural(unanswered, "message")} sent just before had not come back.`;
-  if (!greeting) lost += " The first frame was not Fairlead’s greeting: is something else answering at /wss?";
+  if (!back && position) lost = ` Live from position ${position}.`;
   unanswered = 0;
   if (back) {
     setText($("reconnects"), count(++reconnects));
@@ -190,6 +246,37 @@ async function onOpened({ awayMs, attempts, greeting }) {
   rewrite(title + tries, who + lost);
 }
 
+function onResumed({ position }) {
+  setText($("resumed"), count(++resumes));
+  messages.add({ kind: "event", at: Date.now(), body: `Resumed at position ${position}`, who: "—", tone: "open" });
+  const rewrite = note("resumed", "open", `Resumed at position ${position}`, "What was missed follows…");
+  replay.begin(rewrite);
+}
+
+function showReplayed(n, whole) {
+  replayed += n;
+  setText($("replayed"), `${count(replayed)} replayed`);
+  const words = n ? `${plural(n, "message")} ${whole ? "" : "and more "}replayed` : "No message had been missed";
+  announce(`Resumed. ${words}.`);
+  return `${words}. Nothing was lost.`;
+}
+
+// A server without positions proves nothing on any return: that is what plain mode is, and onOpened says it.
+function onGap({ from, to }) {
+  showModeSoon();
+  if (to === null) return;
+  const at = Date.now();
+  const n = echoes.forget(performance.now());
+  setText($("gaps"), count(++gaps));
+  setText($("last-gap"), `last at ${clock(at)}`);
+  const words = `Gap: messages ${from === null ? "" : `after ${from} and `}up to ${to} may be missing`;
+  const why = from === null ? "The connection before this one was plain" : `The server cannot prove what came after ${from}: its history no longer reaches back, or it began anew`;
+  const own = n ? ` ${plural(n, "message")} sent just before had not come back.` : "";
+  messages.add({ kind: "event", at, body: words, who: "—", tone: "gap" });
+  note("gap", "gap", `Gap up to position ${to}`, `${why}.${own}`);
+  announce("Back with a gap: messages may be missing.");
+}
+
 async function learnTask() {
   const answer = await askTask();
   if (!answer) return null;
@@ -199,12 +286,15 @@ async function learnTask() {
   return answer;
 }
 
-function onClosed({ code, reason, openMs }) {
+function onClosed({ code, reason, openMs, afterMs, hinted }) {
   const { name, words } = closeWords(code);
-  unanswered = echoes.forget(performance.now());
+  lostAt = performance.now();
+  // What this tab sent last may be among what is replayed.
+  unanswered = connection.resumable ? 0 : echoes.forget(lostAt);
   const said = reason ? ` The server said: “${reason}”.` : "";
   const lasted = openMs ? ` It was open for ${duration(openMs)}.` : "";
-  note("closed", "closed", `Closed with ${code}, ${name}`, `${words}${said}${lasted}`);
+  const hint = hinted ? ` It asked this tab to come back in ${duration(afterMs)}.` : "";
+  note("closed", "closed", `Closed with ${code}, ${name}`, `${words}${said}${lasted}${hint}`);
   messages.add({ kind: "event", at: Date.now(), body: `Closed with ${code}${reason ? `: ${reason}` : `, ${name}`}`, who: "—", tone: "closed" });
   announce(`Connection closed. ${words} Reconnecting.`);
 }
@@ -213,6 +303,7 @@ const CAUSES = {
   refused: "The connection was refused or broke before it was open; a browser does not tell which.",
   timeout: "The upgrade was not answered within 10 seconds.",
   silent: "The upgrade succeeded, but no greeting came within 10 seconds.",
+  greeting: "What answered did not greet as Fairlead does: is something else answering at /wss?",
 };
 
 async function onFailed({ attempts, cause }) {
@@ -227,7 +318,7 @@ async function onFailed({ attempts, cause }) {
 
 function disconnect() {
   connection.close();
-  echoes.forget(performance.now());
+  lostAt = performance.now();
   note("disconnected", "quiet", "Disconnected by you", "It stays closed until you connect again.");
   messages.add({ kind: "event", at: Date.now(), body: "Disconnected by you", who: "—", tone: "quiet" });
   announce("Disconnected.");
@@ -263,6 +354,7 @@ function tick() {
   if (spread) setText($("rtt-more"), `median ${millis(spread.median)} · p95 ${millis(spread.p95)}`);
   if (document.visibilityState === "visible") draw(history);
   showState();
+  showMode();
   setTimeout(tick, 1000 - (Date.now() % 1000) + 5); // on the second, when a whole one has passed
 }
 
@@ -298,6 +390,7 @@ $("channel-form").addEventListener("submit", (e) => {
 });
 $("connect").addEventListener("click", toggleConnection);
 $("retry").addEventListener("click", () => connection.retryNow());
+$("mode").addEventListener("click", toggleMode);
 $("theme").addEventListener("click", nextTheme);
 bindKeys([
   ["e", "to the editor", () => editor.focus()],
@@ -308,6 +401,7 @@ bindKeys([
   ["x", "clear the messages", () => messages.clear()],
   ["d", "connect or disconnect", toggleConnection],
   ["r", "retry now, while waiting", () => connection.retryNow()],
+  ["s", "resumable or plain connection", toggleMode],
   ["t", "change the theme", nextTheme],
 ]);
 showTheme();

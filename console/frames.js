@@ -1,28 +1,15 @@
-// The server's frames, and the close codes in words.
+// A message's text inside its frame, and the close codes in words.
 
 const MESSAGE = '{"message":';
 
 /**
- * readFrame says what a frame is: {kind: hello | message | error | other, body, …}.
- * A message's body is cut out of the frame rather than parsed and printed again: that would turn 1.0 into 1 and round
- * large integers, and a console must show what was really sent.
+ * bodyOf is the message as it was sent, cut out of its frame rather than parsed and printed again: that would turn 1.0 into 1
+ * and round large integers, and a console must show what is really there.
  */
-export function readFrame(text) {
-  if (text.startsWith(MESSAGE) && text.endsWith("}")) {
-    return { kind: "message", body: text.slice(MESSAGE.length, -1) };
-  }
-  let value;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return { kind: "other", body: text };
-  }
-  if (value?.connection === "ok") return { kind: "hello", body: text };
-  if (value?.error) {
-    const { code = "error", message = "" } = value.error;
-    return { kind: "error", body: text, code: String(code), message: String(message) };
-  }
-  return { kind: "other", body: text };
+export function bodyOf({ text, position, value }) {
+  const end = position === null ? "}" : `,"position":${JSON.stringify(position)}}`;
+  if (text.startsWith(MESSAGE) && text.endsWith(end)) return text.slice(MESSAGE.length, -end.length);
+  return JSON.stringify(value);
 }
 
 // RFC 6455 section 7.4.1 and the IANA registry; the words say what it means on this server.

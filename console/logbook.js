@@ -5,7 +5,7 @@ import { $, clock, el } from "./dom.js";
 const MAX_ENTRIES = 100;
 
 /**
- * note adds an entry and returns a function that rewrites its words. Tone is one of open, closed, waiting, quiet; type is
+ * note adds an entry and returns a function that rewrites its words. Tone is one of open, closed, waiting, gap, quiet; type is
  * what happened, in a word, for style and tests.
  */
 export function note(type, tone, title, detail = "") {
@@ -19,7 +19,7 @@ export function note(type, tone, title, detail = "") {
   );
   while (list.childElementCount > MAX_ENTRIES) list.lastElementChild.remove();
   return (newTitle, newDetail = detail) => {
-    strong.textContent = newTitle;
+    strong.textContent = newTitle ?? title;
     words.textContent = newDetail;
   };
 }

@@ -39,7 +39,7 @@ export class MessageList {
     $("filter").addEventListener("input", (e) => this.#setFilter(e.target.value));
   }
 
-  /** add takes {kind: message | error | event, at, body, own, who, size}; kind and body are required. */
+  /** add takes {kind: message | error | event, at, body, own, who, position, size, tone}; kind and body are required. */
   add(item) {
     if (item.kind !== "event") this.#total++;
     this.#pending.push(item);
@@ -94,12 +94,13 @@ export class MessageList {
 
   #render(item) {
     const row = this.#row.cloneNode(true);
-    const [time, who, body, size] = row.children;
+    const [time, who, body, position, size] = row.children;
     row.dataset.kind = item.kind;
     if (item.own) row.dataset.own = "";
     if (item.tone) row.dataset.tone = item.tone;
     time.textContent = clock(item.at, true);
     who.textContent = item.who ?? "";
+    if (item.position) row.dataset.position = position.textContent = position.title = item.position;
     size.textContent = item.size === undefined ? "" : bytes(item.size);
     this.#items.set(row, item);
     this.#fill(row, body, item);
