@@ -138,7 +138,8 @@ export class Fairlead extends EventTarget {
     };
     socket.onmessage = mine(({ data }) => this.#frame(data, asked));
     socket.onclose = mine(({ code, reason }) => this.#lost(upgraded ? "lost" : "refused", code, reason));
-    socket.onerror = () => {}; // the close that follows says as much, and a Node client without this would throw
+    // After it a close follows that says more; but not in Node 20, when the upgrade was refused.
+    socket.onerror = mine(() => upgraded || this.#lost("refused"));
   }
 
   #frame(text, asked) {
