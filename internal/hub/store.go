@@ -32,7 +32,7 @@ type idleLink struct {
 
 // idleOverhead is what a channel counts that is kept without members: itself, its past, its names, its places in the hub's and
 // the broker's maps. TestWhatAChannelCosts measures it.
-const idleOverhead = 768
+const idleOverhead = 512
 
 func (s *store) push(c *channel) {
 	s.mu.Lock()
