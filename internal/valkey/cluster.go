@@ -114,8 +114,6 @@ func (b *Broker) discover(addr string) (ranges []slotRange, cluster bool, err er
 		return nil, false, &failure{CauseCluster, "broker " + addr + ": it is not a cluster, and ?cluster=yes says so", nil}
 	case !s.cluster:
 		return nil, false, nil
-	case b.o.DB != 0:
-		return nil, false, &failure{CauseCluster, "broker " + addr + ": it is a cluster, which has only database 0: leave the number out of the URL", nil}
 	}
 	ranges, err = b.askSlots(s)
 	return ranges, true, err

@@ -150,6 +150,9 @@ func explainReply(addr, said string) *failure {
 	if strings.Contains(said, "max number of clients") {
 		return &failure{CauseRefused, fmt.Sprintf("broker %s: it has too many connections (maxclients)", addr), quoted}
 	}
+	if strings.Contains(said, "SELECT is not allowed in cluster") {
+		return &failure{CauseCluster, fmt.Sprintf("broker %s: it is a cluster, which has only database 0: leave the number out of the URL", addr), nil}
+	}
 	if strings.Contains(said, "unknown command") || strings.Contains(said, "NOPROTO") {
 		return &failure{CauseOther, fmt.Sprintf("broker %s: it lacks what Redis 7.0 and Valkey have", addr), quoted}
 	}

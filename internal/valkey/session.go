@@ -28,7 +28,7 @@ type session struct {
 	client vk.Client
 	pubsub vk.DedicatedClient
 	inbox  *inbox
-	up     atomic.Bool // connected; from now on nothing is dialled
+	up     atomic.Bool // connected; from now on nothing is dialled. Set under mu
 
 	cluster bool // what the server says it is
 	replica bool
@@ -37,6 +37,7 @@ type session struct {
 	mu      sync.Mutex
 	conns   []net.Conn
 	err     *failure       // why it was lost
+	early   *failure       // why a connection ended before up
 	leaving map[string]int // topics whose unsubscription was asked for and is not confirmed, and how often
 }
 
@@ -51,6 +52,9 @@ func (b *Broker) connect(ctx context.Context, addr string) (*session, error) {
 		err = s.ask(b.o.Timeout)
 	}
 	stop()
+	if err == nil {
+		err = s.begin()
+	}
 	if err == nil && ctx.Err() != nil {
 		err = errBrokerClosed
 	}
@@ -60,8 +64,31 @@ func (b *Broker) connect(ctx context.Context, addr string) (*session, error) {
 		s.close()
 		return nil, s.reason()
 	}
-	s.up.Store(true)
 	return s, nil
+}
+
+// begin ends connecting.
+func (s *session) begin() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.up.Store(true)
+	if s.early != nil {
+		return s.early
+	}
+	return nil
+}
+
+// ended says that a connection ended. While connecting, the error that the library returns says more: it closes what was refused.
+func (s *session) ended(f *failure) {
+	s.mu.Lock()
+	connecting := !s.up.Load()
+	if connecting && s.early == nil {
+		s.early = f
+	}
+	s.mu.Unlock()
+	if !connecting {
+		s.fail(f)
+	}
 }
 
 func (s *session) dial(b *Broker) error {
@@ -162,7 +189,7 @@ type watched struct {
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
 	if err != nil {
-		w.s.fail(explain(w.s.addr, err))
+		w.s.ended(explain(w.s.addr, err))
 	}
 	return n, err
 }
@@ -170,14 +197,14 @@ func (w *watched) Read(p []byte) (int, error) {
 func (w *watched) Write(p []byte) (int, error) {
 	n, err := w.Conn.Write(p)
 	if err != nil {
-		w.s.fail(explain(w.s.addr, err))
+		w.s.ended(explain(w.s.addr, err))
 	}
 	return n, err
 }
 
 // Close is called by the client library alone: after its ping found no answer, or when AUTH was refused.
 func (w *watched) Close() error {
-	w.s.fail(&failure{CauseTimeout, fmt.Sprintf("broker %s: the connection is dead or was refused", w.s.addr), nil})
+	w.s.ended(&failure{CauseTimeout, fmt.Sprintf("broker %s: the connection is dead or was refused", w.s.addr), nil})
 	return w.Conn.Close()
 }
 

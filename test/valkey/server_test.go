@@ -3,7 +3,6 @@
 package valkey
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,8 +26,6 @@ type server struct {
 	dir  string
 	args []string
 	cmd  *exec.Cmd
-	log  *bytes.Buffer
-	dial func(*vk.ClientOption) // what a client of its own needs
 }
 
 func program(t testing.TB) string {
@@ -61,47 +58,39 @@ func start(t testing.TB, args ...string) *server {
 	t.Helper()
 	port := freePort(t)
 	s := &server{t: t, addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), dir: t.TempDir()}
-	s.args = append([]string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--daemonize", "no"}, args...)
-	s.run()
+	s.args = append([]string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", s.dir, "--logfile", "log", "--save", "", "--daemonize", "no"}, args...)
 	t.Cleanup(s.kill)
+	s.run()
 	return s
 }
 
 // run starts the process and waits until it answers.
 func (s *server) run() {
 	s.t.Helper()
-	s.log = new(bytes.Buffer)
 	s.cmd = exec.Command(program(s.t), s.args...)
 	s.cmd.Dir = s.dir
-	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
+	defer func() {
+		if s.t.Failed() {
+			said, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+			s.t.Logf("the server says:\n%s", said)
+		}
+	}()
 	eventually(s.t, "the server at "+s.addr+" answers", func() bool {
 		c, err := net.DialTimeout("tcp", s.addr, time.Second)
 		if err != nil {
 			return false
 		}
 		defer c.Close()
-		if len(s.tlsArgs()) > 0 {
-			return true
-		}
 		fmt.Fprint(c, "PING\r\n")
 		_ = c.SetReadDeadline(time.Now().Add(time.Second))
 		line := make([]byte, 64)
 		n, _ := c.Read(line)
 		return strings.HasPrefix(string(line[:n]), "+PONG") || strings.HasPrefix(string(line[:n]), "-NOAUTH")
 	})
-}
-
-func (s *server) tlsArgs() (found []string) {
-	for _, a := range s.args {
-		if strings.HasPrefix(a, "--tls-port") {
-			found = append(found, a)
-		}
-	}
-	return found
 }
 
 // kill ends the process at once, like a crash.
@@ -133,11 +122,7 @@ func (s *server) do(args ...string) string {
 }
 
 func (s *server) try(args ...string) (string, error) {
-	o := vk.ClientOption{InitAddress: []string{s.addr}, ForceSingleClient: true, DisableCache: true, PipelineMultiplex: -1}
-	if s.dial != nil {
-		s.dial(&o)
-	}
-	client, err := vk.NewClient(o)
+	client, err := vk.NewClient(vk.ClientOption{InitAddress: []string{s.addr}, ForceSingleClient: true, DisableCache: true, PipelineMultiplex: -1})
 	if client != nil {
 		defer client.Close()
 	}
