@@ -19,6 +19,7 @@ import (
 	"fairlead/internal/hub"
 	"fairlead/internal/lifecycle"
 	"fairlead/internal/telemetry"
+	"fairlead/internal/valkey"
 	"fairlead/internal/ws"
 )
 
@@ -56,6 +57,9 @@ func (cmd *serveCmd) Run(io streams) error {
 	s.engine.Shutdown()
 	stopSweep()
 	s.hub.Close()
+	if s.broker != nil {
+		s.broker.Close()
+	}
 	stopMetrics()
 
 	log.Info("stopped", "reason", outcome.Reason, "connections", outcome.Total, "closed", outcome.Closed,
@@ -81,6 +85,7 @@ type server struct {
 	machine lifecycle.Machine
 	metrics *telemetry.Metrics
 	engine  *ws.Engine
+	broker  *valkey.Broker // nil with the memory broker
 	hub     *hub.Hub
 	api     *httpapi.Server
 	drainer *lifecycle.Drainer
@@ -108,19 +113,31 @@ func (s *server) build() (err error) {
 	if err != nil {
 		return err
 	}
+	broker, remote, err := s.openBroker()
+	if err != nil {
+		return err
+	}
+	s.broker = remote
 	s.hub = hub.New(hub.Options{
+		Broker:       broker,
 		Encoder:      httpapi.Encoder(o.Engine.CompressionMinBytes),
 		MaxPassBytes: min(256<<10, o.Limits.MaxQueueBytes/4),
 		History: hub.HistoryOptions{
 			Messages: o.History.Messages, Bytes: o.History.Bytes,
 			Age: o.History.Age, TotalBytes: o.History.TotalBytes,
 		},
-		Linger: true,
+		Linger: remote == nil, // else the broker keeps the window
 		OnPass: func(p hub.PassInfo) {
 			s.metrics.FanoutPass(p.Took, p.Members, p.Messages)
 		},
 	})
+	var counter httpapi.Counter
+	if remote != nil {
+		remote.SetLocal(s.hub.Local)
+		counter = remote
+	}
 	s.api, err = httpapi.New(httpapi.Options{
+		Counter:        counter,
 		Settings:       *o,
 		MaxConnections: s.capacity.Connections,
 		Engine:         s.engine,

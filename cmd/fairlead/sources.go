@@ -8,7 +8,7 @@ import (
 
 // sources tells the metrics where each figure is counted.
 func (s *server) sources() telemetry.Sources {
-	return telemetry.Sources{
+	o := telemetry.Sources{
 		State:          func() string { return s.machine.State().String() },
 		Connections:    func() int64 { return int64(s.engine.Len()) },
 		Channels:       func() int64 { return int64(s.hub.Stats().Channels) },
@@ -21,6 +21,26 @@ func (s *server) sources() telemetry.Sources {
 		DrainElapsed:   func() time.Duration { return s.drainer.Progress().Elapsed },
 		DrainForced:    func() int64 { return int64(s.drainer.Progress().Forced) },
 	}
+	if b := s.broker; b != nil {
+		o.BrokerConnected = func() int64 {
+			if b.Stats().Connected {
+				return 1
+			}
+			return 0
+		}
+		o.BrokerPublished = func() int64 { return int64(b.Stats().Published) }
+		o.BrokerFailed = func() int64 {
+			var n uint64
+			for _, failed := range b.Stats().Failed {
+				n += failed
+			}
+			return int64(n)
+		}
+		o.BrokerFilled = func() int64 { return int64(b.Stats().Filled) }
+		o.BrokerBreaks = func() int64 { return int64(b.Stats().Breaks) }
+		o.BrokerLost = func() int64 { return int64(b.Stats().Lost) }
+	}
+	return o
 }
 
 // status is what the admin listener tells.

@@ -118,7 +118,7 @@ func TestFlagsWorkInTheFormsToolsUse(t *testing.T) {
 }
 
 func TestValidateReportsEveryFaultAtOnce(t *testing.T) {
-	_, err := parse(t, "--listen", "8080", "--admin-listen", "0.0.0.0:9999", "--broker", "redis://user:secret@host",
+	_, err := parse(t, "--listen", "8080", "--admin-listen", "0.0.0.0:9999", "--broker", "kafka://user:secret@host",
 		"--drain", "3m", "--ping-interval", "45s", "--max-message-bytes", "5", "--message-rate=-1",
 		"--allowed-origin", "https://example.com/,https://*.com", "--poller", "kqueue", "--log-level", "loud",
 		"--emf-namespace", "AWS/ECS")
@@ -167,9 +167,13 @@ func TestFaultySettingsAreRefusedByName(t *testing.T) {
 		{"no admin listener", func(s *Serve) { s.Listen.Admin = "" }, "", ""},
 		{"a header limit no upgrade fits in", func(s *Serve) { s.Listen.MaxHeaderBytes = 100 }, "--max-header-bytes", "1024"},
 		{"no handshake timeout", func(s *Serve) { s.Listen.HandshakeTimeout = 0 }, "--handshake-timeout", "1s to 2m0s"},
-		{"a broker of a later version", func(s *Serve) { s.Broker.URL = "valkey://cache:6379" }, "--broker", "not available in this version"},
+		{"a server as the broker", func(s *Serve) { s.Broker.URL = "valkey://cache:6379" }, "", ""},
 		{"a broker nobody knows", func(s *Serve) { s.Broker.URL = "kafka://x" }, "--broker", "use memory"},
-		{"no broker", func(s *Serve) { s.Broker.URL = "" }, "--broker", "use memory"},
+		{"no broker", func(s *Serve) { s.Broker.URL = "" }, "--broker", "write memory"},
+		{"a short publish key", func(s *Serve) { s.Publish.Keys = []string{"short"} }, "--publish-key", "at least 16"},
+		{"a publish key with a space", func(s *Serve) { s.Publish.Keys = []string{"with a space in it"} }, "--publish-key", "0x20"},
+		{"a window of nothing", func(s *Serve) { s.History.Messages = 0 }, "--history-messages", "outside 1"},
+		{"a total smaller than one window", func(s *Serve) { s.History.TotalBytes = 1 << 17 }, "--history-total-bytes", "raise it"},
 		{"a drain at once", func(s *Serve) { s.Lifecycle.Drain = 0 }, "", ""},
 		{"the longest drain", func(s *Serve) { s.Lifecycle.Drain = 114 * time.Second }, "", ""},
 		{"a drain Fargate would kill", func(s *Serve) { s.Lifecycle.Drain = 115 * time.Second }, "--drain", "1m54s"},

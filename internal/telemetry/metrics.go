@@ -78,6 +78,7 @@ func NewMetrics(version string) *Metrics {
 	for reason := range refusalReasons {
 		m.refused.WithLabelValues(string(reason))
 	}
+	m.published.WithLabelValues("202")
 	for code := range messageErrors {
 		m.messageErrors.WithLabelValues(string(code))
 	}
@@ -107,6 +108,12 @@ func (m *Metrics) registerSources() {
 	m.total("messages_out_total", "Messages given to connections; a broadcast to n counts n.", func(s Sources) int64 { return s.MessagesOut() })
 	m.total("bytes_in_total", "Bytes received on upgraded connections.", func(s Sources) int64 { return s.BytesIn() })
 	m.total("bytes_out_total", "Bytes sent on upgraded connections.", func(s Sources) int64 { return s.BytesOut() })
+	m.gauge("broker_connected", "1 while the broker between tasks is connected.", nil, func(s Sources) float64 { return float64(s.BrokerConnected()) })
+	m.total("broker_published_total", "Messages the broker took.", func(s Sources) int64 { return s.BrokerPublished() })
+	m.total("broker_failed_total", "Messages the broker did not take.", func(s Sources) int64 { return s.BrokerFailed() })
+	m.total("broker_filled_total", "Messages got from the stream because pub/sub lost them.", func(s Sources) int64 { return s.BrokerFilled() })
+	m.total("broker_breaks_total", "Channels whose continuity was lost.", func(s Sources) int64 { return s.BrokerBreaks() })
+	m.total("broker_connections_lost_total", "Connections to the broker that broke.", func(s Sources) int64 { return s.BrokerLost() })
 	m.total("drain_forced_total", "Connections cut by the drain instead of closed.", func(s Sources) int64 { return s.DrainForced() })
 }
 

@@ -17,6 +17,14 @@ type Sources struct {
 	BytesIn     func() int64 // from upgraded connections, on the wire
 	BytesOut    func() int64 // to them, on the wire
 
+	// Of the broker between tasks; all zero with the one in memory, which is always there.
+	BrokerConnected func() int64 // 1 while every server of it is connected
+	BrokerPublished func() int64 // messages it took; a total, as the following
+	BrokerFailed    func() int64 // messages it did not take: senders were told "unavailable"
+	BrokerFilled    func() int64 // messages that pub/sub lost and the stream had
+	BrokerBreaks    func() int64 // channels whose continuity could not be proved: their clients were asked to come back
+	BrokerLost      func() int64 // connections to it that broke
+
 	DrainRemaining func() int64         // connections the drain still waits for; 0 before it
 	DrainElapsed   func() time.Duration // since the drain began; stands still at its end
 	DrainForced    func() int64         // connections cut instead of closed; a total
@@ -25,7 +33,8 @@ type Sources struct {
 // orZero replaces each nil function by one that returns zero.
 func (s Sources) orZero() Sources {
 	for _, f := range []*func() int64{&s.Connections, &s.Channels, &s.QueueBytes, &s.MessagesIn, &s.MessagesOut,
-		&s.BytesIn, &s.BytesOut, &s.DrainRemaining, &s.DrainForced} {
+		&s.BytesIn, &s.BytesOut, &s.DrainRemaining, &s.DrainForced,
+		&s.BrokerConnected, &s.BrokerPublished, &s.BrokerFailed, &s.BrokerFilled, &s.BrokerBreaks, &s.BrokerLost} {
 		if *f == nil {
 			*f = func() int64 { return 0 }
 		}
