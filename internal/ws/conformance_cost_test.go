@@ -145,8 +145,6 @@ func TestCostOfClientsThatNeverRead(t *testing.T) {
 						c.send(r.ask)
 					}
 					s.awaitRead(t, read+int64(n*len(r.ask)))
-					conn.mu.Lock() // the last of them is dealt with
-					conn.mu.Unlock()
 				})
 				if grown > 8*limit {
 					t.Errorf("%d answers wait and hold %d KiB; the queue's bound is %d KiB", n, grown>>10, limit>>10)
