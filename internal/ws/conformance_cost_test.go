@@ -126,17 +126,7 @@ func TestCostOfClientsThatNeverRead(t *testing.T) {
 				})
 				c := s.dial(t)
 				conn := <-conns
-				// Fill the kernel's buffers, in steps that leave the queue room.
-				full := NewBatch(OpBinary, make([]byte, 8<<10))
-				for settled := 0; settled < 20; {
-					if s.Stats().QueuedBytes < limit/8 {
-						settled = 0
-						conn.Write(full)
-						continue
-					}
-					settled++ // the kernel may still find room
-					time.Sleep(time.Millisecond)
-				}
+				fillKernel(s, conn, limit/8)
 				room := limit - int(s.Stats().QueuedBytes) - 8<<10
 				n := max(1, room/r.answer)
 				read := s.Stats().BytesIn
@@ -166,6 +156,47 @@ func TestCostOfClientsThatNeverRead(t *testing.T) {
 			})
 		})
 	}
+}
+
+// fillKernel writes until the kernel's buffers are full and about wait bytes wait.
+func fillKernel(s *testServer, conn *Conn, wait int64) {
+	full := NewBatch(OpBinary, make([]byte, 8<<10))
+	for settled := 0; settled < 20; {
+		if s.Stats().QueuedBytes < wait {
+			settled = 0
+			conn.Write(full)
+			continue
+		}
+		settled++ // the kernel may still find room
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// The same for shared frames, of which a queue holds only a reference: many
+// tiny ones must not make it many times its bound.
+func TestCostOfTinyBroadcastsToAClientThatNeverReads(t *testing.T) {
+	const limit = 256 << 10
+	onBothBackends(t, func(t *testing.T, b Backend) {
+		conns := make(chan *Conn, 1)
+		s := serve(t, Options{Backend: b, MaxQueueBytes: limit, PingInterval: -1}, func(s *testServer) {
+			s.onOpen = func(c *Conn) { conns <- c }
+		})
+		s.dial(t)
+		conn := <-conns
+		fillKernel(s, conn, limit/8)
+		tiny := NewBatch(OpText, []byte("x"))
+		most := heapNow()
+		before := most
+		for range 10 { // the queue may be cut before the last
+			for range limit / 10 / len(tiny.Data) {
+				conn.Write(tiny)
+			}
+			most = max(most, heapNow())
+		}
+		if grown := most - before; grown > 8*limit {
+			t.Errorf("what waits holds %d KiB; the queue's bound is %d KiB", grown>>10, limit>>10)
+		}
+	})
 }
 
 // A client that reads as fast as messages come, but always some megabytes
