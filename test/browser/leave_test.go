@@ -128,11 +128,11 @@ func TestWhoDisconnectsStaysDisconnected(t *testing.T) {
 	server.Connections(0)
 
 	// What makes a waiting page try at once must not wake one that was told to
-	// stay away. By the page's own clock it then stays so for seconds, far longer
+	// stay away. By the page's own clock it then stays so for two seconds, far longer
 	// than its first wait, which is 250 ms at most.
 	p.do("come back to the page", chromedp.Evaluate[chromedp.Void](
 		`dispatchEvent(new Event("online")); document.dispatchEvent(new Event("visibilitychange"))`))
-	becomes(p, true, `/not connected during ([2-9]|\d\d) of them/.test(`+node("chart-text")+`.textContent)`)
+	becomes(p, true, `/not connected during ([3-9]|\d\d) of them/.test(`+node("chart-text")+`.textContent)`)
 	p.state("closed")
 	if n := len(p.socketsSoFar()); n != 1 {
 		t.Errorf("the page opened %d WebSockets, want the one that was closed", n)
