@@ -9,7 +9,7 @@ targets=0
 for package in $(go list ./...); do
 	for target in $(go test -list '^Fuzz' "$package" | grep '^Fuzz' || true); do
 		echo "──── $package $target, $time"
-		go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$package"
+		go test -run '^$' -fuzz "^$target\$" -fuzzminimizetime 50x -fuzztime "$time" "$package"
 		targets=$((targets + 1))
 	done
 done

@@ -38,6 +38,11 @@ func writes(delivery, pass, by string) func(*results) []float64 {
 	}
 }
 
+// over takes a figure against another of the same repetition.
+func over(figure, by string) func(*results) []float64 {
+	return func(r *results) []float64 { return ratios(r.Figures[figure], r.Figures[by]) }
+}
+
 func percent(figure string) func(*results) []float64 {
 	return func(r *results) []float64 {
 		var p []float64
@@ -61,7 +66,9 @@ var rows = []row{
 
 	{Cell: "fanout", Title: "Floor: one write(2), back to back", unit: "µs", digits: 2, values: of(figFloorTight)},
 	{Cell: "fanout", Title: "Floor: 20 passes a second", unit: "µs", digits: 2, values: of(figFloor20)},
+	{Cell: "fanout", Title: "— against back to back", unit: "×", digits: 2, values: over(figFloor20, figFloorTight)},
 	{Cell: "fanout", Title: "Floor: 5 passes a second", unit: "µs", digits: 2, values: of(figFloor5)},
+	{Cell: "fanout", Title: "— against back to back", unit: "×", digits: 2, values: over(figFloor5, figFloorTight)},
 	{Cell: "fanout", Title: "CPU per delivery, 20 messages a second", unit: "µs", digits: 2, values: of(figDelivery20)},
 	{Cell: "fanout", Title: "— messages per pass", digits: 2, values: of(figPass20)},
 	{Cell: "fanout", Title: "— a write against the floor of the same pace", unit: "×", digits: 2, values: writes(figDelivery20, figPass20, figFloor20), target: fixed(1.2)},

@@ -17,7 +17,8 @@ type Conn struct {
 	// opening is what Open needs; nil after it.
 	opening *opening
 
-	// heard is set by each complete frame and cleared by each ping.
+	// heard is set by each complete message or control frame and cleared by each
+	// ping.
 	heard atomic.Bool
 
 	slot int32 // place in Engine.slots, guarded by Engine.mu

@@ -50,7 +50,8 @@ type Options struct {
 	MinDeflateBytes int
 
 	// PingInterval is the time between pings to one connection; a connection
-	// from which no complete frame came between two of them is dropped, so
+	// from which neither a control frame nor the end of a message came between
+	// two of them is dropped, so
 	// silence is noticed after one to two intervals. 0 means 25 s, which is
 	// under half of a load balancer's usual 60 s idle timeout. Under 0: never.
 	PingInterval time.Duration
