@@ -209,7 +209,8 @@ func TestTheImageHoldsTheBinaryAndTheRootsOnly(t *testing.T) {
 		if want := []string{"etc/ssl/certs/ca-certificates.crt", "fairlead"}; !slices.Equal(names, want) {
 			t.Errorf("%s holds %v, want %v", arch, names, want)
 		}
-		const most = 20 << 20
+		// 20 MB was the aim; docs/decisions/0015 says what weighs.
+		const most = 24 << 20
 		if total > most {
 			t.Errorf("%s unpacks to %d bytes, want at most %d", arch, total, most)
 		}

@@ -63,9 +63,10 @@ func (cmd *serveCmd) Run(io streams) error {
 	stopMetrics()
 
 	log.Info("stopped", "reason", outcome.Reason, "connections", outcome.Total, "closed", outcome.Closed,
-		"forced", outcome.Forced, "seconds", outcome.Elapsed.Seconds(), "exit_code", outcome.ExitCode(), "error", outcome.Err)
+		"forced", outcome.Forced, "seconds", outcome.Elapsed.Seconds(), "exit_code", outcome.ExitCode())
 	if outcome.Err != nil {
-		return outcome.Err
+		log.Error("failed", "error", outcome.Err) // for those who read logs
+		return outcome.Err                        // for those who read the terminal
 	}
 	if code := outcome.ExitCode(); code != 0 {
 		return exitCode(code)
