@@ -161,6 +161,9 @@ func (c *channel) Live(head Position) {
 
 // Down implements Sink.
 func (c *channel) Down(err error) {
+	if err == nil {
+		err = ErrUnavailable
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.state = down

@@ -160,6 +160,9 @@ func (r *replay) extend(b *Batch, s *span) *Batch {
 		data = e.AppendMessage(data, r.form, &m)
 		ends = append(ends, uint32(len(data)))
 	}
+	if s.closed && cap(data)-len(data) > len(data)/4 { // compressed, as a rule
+		data = slices.Clone(data)
+	}
 	return &Batch{Data: data, Ends: ends}
 }
 

@@ -367,8 +367,8 @@ func TestClientsResumeAsTheModelSays(t *testing.T) {
 }
 
 // expectAccounts checks that the hub's totals are those of its channels.
-func expectAccounts(t *rapid.T, h *Hub) {
-	messages, frames := 0, 0
+func expectAccounts(t interface{ Fatalf(string, ...any) }, h *Hub) {
+	messages, frames, idle := 0, 0, 0
 	for i, c := range h.order {
 		if int(c.index) != i || h.channels[c.name] != c {
 			t.Fatalf("channel %s is not at its index", c.name)
@@ -398,8 +398,18 @@ func expectAccounts(t *rapid.T, h *Hub) {
 		}
 		if p.idle.listed && !p.idle.evicted {
 			messages += idleOverhead
+			idle++
 		}
 		frames += cached
+	}
+	for c := h.store.first; c != nil; c = c.past.idle.next {
+		idle--
+		if next := c.past.idle.next; !c.past.idle.listed || c.past.idle.evicted || next == nil && h.store.last != c || next != nil && next.past.idle.prev != c {
+			t.Fatalf("channel %s is amiss in the list of the idle", c.name)
+		}
+	}
+	if idle != 0 {
+		t.Fatalf("%d channels too few in the list of the idle", idle)
 	}
 	if s := h.Stats(); s.HistoryBytes != int64(messages) || s.FrameBytes != int64(frames) {
 		t.Fatalf("the hub counts %d and %d bytes, and has %d and %d", s.HistoryBytes, s.FrameBytes, messages, frames)

@@ -97,6 +97,41 @@ func (b *script) step(r *rand.Rand) {
 	}
 }
 
+// Channels that nobody is in push one another out.
+func TestAStormOfPublishersKeepsTheAccounts(t *testing.T) {
+	const publishers, each, channels = 4, 2000, 40
+	h := New(Options{Encoder: placed{}, Linger: true,
+		History: HistoryOptions{Messages: 100, Bytes: 1 << 20, Age: time.Hour, TotalBytes: 8 * idleOverhead}})
+	defer h.Close()
+	var all sync.WaitGroup
+	for p := range publishers {
+		all.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(p), 1))
+			for i := range each {
+				name := fmt.Sprint(r.IntN(channels))
+				at := publish(t, h, name, "x", fmt.Sprint(r.IntN(10)))
+				switch {
+				case i%50 == 0:
+					h.Sweep(time.Now())
+				case i%7 == 0:
+					var c client
+					if _, err := c.enter(h, name, Since{SincePosition, at}, 0); err != nil {
+						t.Error(err)
+					}
+					h.Leave(&c.Member)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if err := h.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	expectAccounts(t, h)
+	h.Sweep(time.Now().Add(time.Hour))
+	expectNothing(t, h)
+}
+
 // Clients come back again and again while messages, sweeps and breaks go on, on real workers.
 func TestAStormOfReturningClientsLosesAndRepeatsNothing(t *testing.T) {
 	const clients, rounds = 8, 40

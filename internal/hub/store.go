@@ -184,8 +184,8 @@ func (c *channel) dropOldest() bool {
 
 // evict drops the window of a channel without members for good. mu is held.
 func (c *channel) evict() {
-	if c.past == nil || !c.past.idle.listed {
-		return // somebody came meanwhile
+	if c.past == nil || !c.past.idle.listed || c.past.idle.evicted {
+		return // somebody came meanwhile, or was as quick
 	}
 	c.hub.store.remove(c)
 	c.past.idle.evicted = true

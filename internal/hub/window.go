@@ -155,6 +155,7 @@ type span struct {
 	block    *block
 	from, to uint64  // offsets: messages after from, up to to
 	entries  []entry // block.entries when the replay began
+	closed   bool    // block.closed at that time
 }
 
 // spans are the messages after an offset that is not before the window, to the end.
@@ -177,7 +178,7 @@ func (w *window) spans(after, head uint64) []span {
 	}
 	spans := make([]span, 0, len(w.blocks)-i)
 	for _, b := range w.blocks[i:] {
-		spans = append(spans, span{b, max(after, b.first-1), b.first + uint64(len(b.entries)) - 1, b.entries})
+		spans = append(spans, span{b, max(after, b.first-1), b.first + uint64(len(b.entries)) - 1, b.entries, b.closed})
 	}
 	return spans
 }
