@@ -88,8 +88,8 @@ func (o *Options) check() error {
 	if o.DB != 0 && o.Cluster == ClusterYes {
 		fault("a cluster has only database 0, and %d was asked for", o.DB)
 	}
-	if o.History.Messages < 1 || o.History.Bytes < 1 || o.History.Age < time.Second || o.History.Age > metaLife/2 {
-		fault("the history window of %+v is none, or is longer than %v", o.History, metaLife/2)
+	if o.History.Messages < 1 || o.History.Bytes < 1 || o.History.Age < time.Second || o.History.Age > 366*24*time.Hour {
+		fault("the history window of %+v is none, or is longer than a year", o.History)
 	}
 	return errors.Join(faults...)
 }

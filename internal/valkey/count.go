@@ -2,6 +2,7 @@ package valkey
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -17,7 +18,7 @@ const controlChannel = "~"
 
 // asks are the questions of this task that are open, and those of others that it is to answer.
 type asks struct {
-	own   string // the topic of the answers
+	task  string // the name of this one
 	queue chan question
 
 	// mu guards the following.
@@ -26,20 +27,20 @@ type asks struct {
 	open map[uint64]chan int
 }
 
-type question struct{ id, topic, channel string }
+type question struct{ id, task, channel string }
 
 func (a *asks) init(b *Broker) {
-	own := controlChannel + b.nonce
-	a.own = b.topic(own)
+	a.task = b.nonce
+	own := controlChannel + a.task
 	a.open = make(map[uint64]chan int)
 	// More questions than that at a time are not answered: counting is for people and dashboards.
 	a.queue = make(chan question, 64)
 	b.subscribe(&subscription{topic: b.topic(controlChannel), channel: controlChannel, control: a.asked})
-	b.subscribe(&subscription{topic: a.own, channel: own, control: a.answered})
+	b.subscribe(&subscription{topic: b.topic(own), channel: own, control: a.answered})
 	b.spawn(func() { b.answerAll() }, nil)
 }
 
-// asked takes "ask ID TOPIC CHANNEL".
+// asked takes "ask ID TASK CHANNEL".
 func (a *asks) asked(text string) {
 	parts := strings.Split(text, " ")
 	if len(parts) != 4 || parts[0] != "ask" {
@@ -75,10 +76,8 @@ func (b *Broker) answerAll() {
 			if local := b.local.Load(); local != nil {
 				n = (*local)(q.channel)
 			}
-			tag, ok := strings.CutPrefix(q.topic, b.o.Prefix+"{")
-			if tag, ok = strings.CutSuffix(tag, "}"); ok || tag != "" {
-				_, _ = b.tell(b.ctx, tag, q.id+" "+strconv.Itoa(n)) // the asker does without
-			}
+			// Who asks does without the answers that do not arrive.
+			_, _ = b.tell(b.ctx, controlChannel+q.task, q.id+" "+strconv.Itoa(n))
 		case <-b.ctx.Done():
 			return
 		}
@@ -126,7 +125,7 @@ func (b *Broker) Count(ctx context.Context, channel string) (subscribers, tasks 
 		delete(a.open, id)
 		a.mu.Unlock()
 	}()
-	listening, err := b.tell(ctx, controlChannel, fmt.Sprintf("ask %d %s %s", id, a.own, channel))
+	listening, err := b.tell(ctx, controlChannel, fmt.Sprintf("ask %d %s %s", id, a.task, channel))
 	if err != nil {
 		return 0, 0, false, err
 	}
@@ -136,7 +135,7 @@ func (b *Broker) Count(ctx context.Context, channel string) (subscribers, tasks 
 			subscribers += n
 			tasks++
 		case <-ctx.Done():
-			if context.Cause(ctx) == errCount {
+			if errors.Is(context.Cause(ctx), errCount) {
 				return subscribers, tasks, false, nil
 			}
 			return subscribers, tasks, false, ctx.Err()

@@ -7,7 +7,7 @@
 // of a cluster and one script may use them.
 //
 //	P{CH}        string  meta: "EPOCH OFFSET BYTES MARKED-MS MARKED-BYTES", the channel's head and what trimming needs.
-//	                     Lives metaLife after the last message or the last look of a task that subscribes to it.
+//	                     Lives a day after the last message or the last look of a task that subscribes to it.
 //	P{CH}:s      stream  the history window: entry OFFSET-0, field p = payload. Lives 9/8 of the history age at most.
 //	P{CH}:t      string  marks: "MS OFFSET BYTES;…", at most some 17; when which message was appended, for trimming by age and bytes
 //	P{CH}:k:KEY  string  the position that the message with idempotency key KEY got. Lives the history age.
@@ -16,7 +16,7 @@
 //
 //	channel P{CH}      "EPOCH:OFFSET LEN,LEN,… PAYLOADS": the position of the first of some messages that follow one another, their
 //	                   lengths, and they. Published by the script that appended them; by SPUBLISH on a cluster
-//	channel P{~}       "ask ID TOPIC CH": every task answers on TOPIC how many subscribers of CH it has
+//	channel P{~}       "ask ID TASK CH": every task answers on P{~TASK} how many subscribers of CH it has
 //	channel P{~TASK}   "ID COUNT": answers to TASK. The tilde is in no channel's name
 //
 // # Why nothing is lost, doubled or reordered

@@ -88,8 +88,8 @@ func explain(addr string, err error) *failure {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return f
 	}
-	if said, ok := vk.IsValkeyErr(err); ok {
-		return explainReply(addr, said.Error())
+	if said, ok := replied(err); ok {
+		return explainReply(addr, string(said))
 	}
 	at := func(cause Cause, words string) *failure {
 		return &failure{cause, fmt.Sprintf("broker %s: %s", addr, words), err}
@@ -142,9 +142,8 @@ var replies = map[string]struct {
 }
 
 func explainReply(addr, said string) *failure {
-	word, _, _ := strings.Cut(said, " ")
-	quoted := errors.New(strings.TrimSpace(said))
-	if r, ok := replies[word]; ok {
+	quoted := reply(strings.TrimSpace(said))
+	if r, ok := replies[quoted.word()]; ok {
 		return &failure{r.cause, fmt.Sprintf("broker %s: %s", addr, r.words), quoted}
 	}
 	if strings.Contains(said, "max number of clients") {
@@ -159,24 +158,52 @@ func explainReply(addr, said string) *failure {
 	return &failure{CauseOther, fmt.Sprintf("broker %s: it refused", addr), quoted}
 }
 
+// reply is an error that a server answered: the command was not executed, or its script ended with this.
+type reply string
+
+func (r reply) Error() string { return string(r) }
+
+// replied takes such an error out of err, where the library's form of it may be.
+func replied(err error) (reply, bool) {
+	if said, ok := vk.IsValkeyErr(err); ok {
+		return reply(said.Error()), true
+	}
+	return errors.AsType[reply](err)
+}
+
+func (r reply) word() string {
+	word, _, _ := strings.Cut(string(r), " ")
+	return word
+}
+
 // mayRetry reports whether the server did not execute the command for a reason that passes within moments.
 func mayRetry(err error) bool {
-	said, ok := vk.IsValkeyErr(err)
+	said, ok := replied(err)
 	if !ok {
 		return false
 	}
-	_, moved := said.IsMoved()
-	_, asked := said.IsAsk()
-	return moved || asked || said.IsTryAgain() || said.IsNoScript()
+	switch said.word() {
+	case "MOVED", "ASK", "TRYAGAIN", "NOSCRIPT":
+		return true
+	}
+	return false
+}
+
+// unknownScript reports whether the server does not have the script.
+func unknownScript(err error) bool {
+	said, ok := replied(err)
+	return ok && said.word() == "NOSCRIPT"
 }
 
 // misrouted reports whether the error says that this task's picture of the cluster is out of date.
 func misrouted(err error) bool {
-	said, ok := vk.IsValkeyErr(err)
+	said, ok := replied(err)
 	if !ok {
 		return false
 	}
-	_, moved := said.IsMoved()
-	_, asked := said.IsAsk()
-	return moved || asked || said.IsTryAgain() || said.IsClusterDown()
+	switch said.word() {
+	case "MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN":
+		return true
+	}
+	return false
 }

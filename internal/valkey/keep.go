@@ -50,6 +50,9 @@ func (s *shard) keep(session *session) {
 	}
 }
 
+// renewal is when a meta is to be renewed next: often enough to fail some times, rarely enough to cost nothing.
+func (k *keeper) renewal() time.Duration { return jitter(k.s.b.o.History.metaLife() / 6) }
+
 // settle subscribes and unsubscribes.
 func (k *keeper) settle() {
 	s := k.s
@@ -109,7 +112,7 @@ func (k *keeper) subscribe(topics []string) {
 			}
 			continue
 		}
-		k.have[topic] = time.Now().Add(jitter(renewMeta))
+		k.have[topic] = time.Now().Add(k.renewal())
 		k.session.inbox.put(event{kind: evSubscribed, topic: topic}, 0)
 	}
 }
@@ -166,8 +169,8 @@ func (k *keeper) compareSome(topics []string) {
 		sub.mu.Unlock()
 		events = append(events, event{kind: evHead, topic: topic, sub: sub, before: before})
 		if due, ok := k.have[topic]; ok && now.After(due) {
-			k.have[topic] = now.Add(jitter(renewMeta))
-			commands = append(commands, c.B().Getex().Key(topic).ExSeconds(int64(metaLife.Seconds())).Build())
+			k.have[topic] = now.Add(k.renewal())
+			commands = append(commands, c.B().Getex().Key(topic).ExSeconds(int64(k.s.b.o.History.metaLife().Seconds())).Build())
 		} else {
 			commands = append(commands, c.B().Get().Key(topic).Build())
 		}

@@ -283,9 +283,9 @@ func (b *Broker) executeAt(s *session, why error, calls []*call) {
 			c.first, err = hub.ParsePosition(text)
 		}
 		c.err = err
-		if said, ok := vk.IsValkeyErr(err); ok {
-			c.full = said.IsNoScript()
-			readonly = readonly || explainReply("", said.Error()).cause == CauseReadonly
+		if said, ok := replied(err); ok {
+			c.full = unknownScript(said)
+			readonly = readonly || explainReply("", string(said)).cause == CauseReadonly
 		} else if err != nil && s.ctx.Err() != nil {
 			c.err = s.reason()
 		}

@@ -64,7 +64,7 @@ func (b *Broker) lookAt(s *session, mode string, topics []string, seen []hub.Pos
 		unknown := all[:0]
 		for n, i := range all {
 			views[i] = parseView(results[n])
-			if said, ok := vk.IsValkeyErr(views[i].err); ok && said.IsNoScript() && !full {
+			if unknownScript(views[i].err) && !full {
 				unknown = append(unknown, i)
 			}
 		}
@@ -168,7 +168,7 @@ func (b *Broker) History(ctx context.Context, channel string, after hub.Position
 			continue
 		}
 		if v.err != nil {
-			if _, said := vk.IsValkeyErr(v.err); !said && s.ctx.Err() != nil {
+			if _, said := replied(v.err); !said && s.ctx.Err() != nil {
 				return hub.History{}, s.reason()
 			}
 			return hub.History{}, explain(s.addr, v.err)
