@@ -17,7 +17,7 @@ const (
 func (b *bench) drain() error {
 	window := []string{"--drain", b.Drain.String()}
 	return b.withServer(b.Connections, window, func(s *server) error {
-		fleet := b.load.newFleet(s.address, false)
+		fleet := b.load.newFleet(s.address, plainPath, false)
 		defer fleet.hangUp()
 		if err := fleet.dial(b.Connections); err != nil {
 			return err

@@ -22,7 +22,7 @@ func (b *bench) fanout() error {
 	defer floor.close()
 	defer floor.fleet.hangUp()
 	return b.withServer(b.Subscribers, nil, func(s *server) error {
-		fleet := b.load.newFleet(s.address, false)
+		fleet := b.load.newFleet(s.address, plainPath, false)
 		defer fleet.hangUp()
 		if err := fleet.dial(b.Subscribers); err != nil {
 			return err

@@ -27,8 +27,8 @@ type fleet struct {
 	lost    int
 }
 
-func (l *load) newFleet(server netip.AddrPort, deflate bool) *fleet {
-	return &fleet{load: l, server: server, deflate: deflate, request: upgradeRequest(server.String(), deflate)}
+func (l *load) newFleet(server netip.AddrPort, path string, deflate bool) *fleet {
+	return &fleet{load: l, server: server, deflate: deflate, request: upgradeRequest(server.String(), path, deflate)}
 }
 
 const (

@@ -136,7 +136,7 @@ func startFloor(l *load, core, connections int) (*floor, error) {
 		f.kill()
 		return nil, fmt.Errorf("start the floor process: %w", err)
 	}
-	f.fleet = l.newFleet(address, false)
+	f.fleet = l.newFleet(address, plainPath, false)
 	if err := f.fleet.dial(connections); err != nil {
 		f.kill()
 		return nil, f.blame(err)

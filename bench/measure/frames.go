@@ -36,6 +36,12 @@ var delivery = func() []byte {
 // hello is the first frame of a connection.
 var hello = append([]byte{finText, 19}, `{"connection":"ok"}`...)
 
+// The paths that connections are opened on.
+const (
+	plainPath     = "/wss"
+	resumablePath = "/wss?since=now"
+)
+
 // clientKey and acceptKey are the example of RFC 6455 §1.3: a fixed key lets the
 // answer be compared instead of hashed.
 const (
@@ -45,8 +51,8 @@ const (
 
 // upgradeRequest asks for a WebSocket; with deflate it offers permessage-deflate
 // the way browsers do.
-func upgradeRequest(address string, deflate bool) []byte {
-	r := "GET /wss HTTP/1.1\r\nHost: " + address + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+func upgradeRequest(address, path string, deflate bool) []byte {
+	r := "GET " + path + " HTTP/1.1\r\nHost: " + address + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + clientKey + "\r\n"
 	if deflate {
 		r += "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"

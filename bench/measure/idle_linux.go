@@ -13,15 +13,31 @@ const (
 	calmMax = 3 * time.Minute
 )
 
-// idle records what an idle connection costs, without and with permessage-deflate.
+// idle records what an idle connection costs: plain, with permessage-deflate, and
+// resumable.
 func (b *bench) idle() error {
-	if err := b.idleWith(false); err != nil {
+	if err := b.idleWith(plainPath, false, func(rss, anon, base, kernel float64) {
+		b.record(figIdleBase, base)
+		b.record(figIdleRSS, rss)
+		b.record(figIdleAnon, anon)
+		b.record(figIdleKernel, kernel)
+	}); err != nil {
 		return err
 	}
-	return b.idleWith(true)
+	if err := b.idleWith(plainPath, true, func(rss, anon, _, _ float64) {
+		b.record(figDeflateRSS, rss)
+		b.record(figDeflateAnon, anon)
+	}); err != nil {
+		return err
+	}
+	return b.idleWith(resumablePath, false, func(rss, _, _, _ float64) {
+		b.record(figResumableRSS, rss)
+	})
 }
 
-func (b *bench) idleWith(deflate bool) error {
+// idleWith opens idle connections and hands over, in KiB but for base in MiB, what
+// each holds, what the server held before, and the kernel's part of each end.
+func (b *bench) idleWith(path string, deflate bool, record func(rss, anon, base, kernel float64)) error {
 	return b.withServer(b.Connections, nil, func(s *server) error {
 		before, err := b.settled(s)
 		if err != nil {
@@ -31,7 +47,7 @@ func (b *bench) idleWith(deflate bool) error {
 		if err != nil {
 			return err
 		}
-		fleet := b.load.newFleet(s.address, deflate)
+		fleet := b.load.newFleet(s.address, path, deflate)
 		defer fleet.hangUp()
 		if err := fleet.dial(b.Connections); err != nil {
 			return err
@@ -45,16 +61,7 @@ func (b *bench) idleWith(deflate bool) error {
 			return err
 		}
 		n := float64(b.Connections)
-		rss, anon := (after.rss-before.rss)/n, (after.anon-before.anon)/n
-		if deflate {
-			b.record(figDeflateRSS, rss)
-			b.record(figDeflateAnon, anon)
-			return nil
-		}
-		b.record(figIdleBase, before.rss/1024)
-		b.record(figIdleRSS, rss)
-		b.record(figIdleAnon, anon)
-		b.record(figIdleKernel, (slabAfter-slabBefore)/(2*n))
+		record((after.rss-before.rss)/n, (after.anon-before.anon)/n, before.rss/1024, (slabAfter-slabBefore)/(2*n))
 		return nil
 	})
 }

@@ -61,6 +61,7 @@ var rows = []row{
 	{Cell: "idle", Title: "— of it anonymous (no program pages)", unit: "KiB", digits: 2, values: of(figIdleAnon)},
 	{Cell: "idle", Title: "— with permessage-deflate negotiated", unit: "KiB", digits: 2, values: of(figDeflateRSS), target: fixed(1)},
 	{Cell: "idle", Title: "— of it anonymous", unit: "KiB", digits: 2, values: of(figDeflateAnon)},
+	{Cell: "idle", Title: "— in resumable mode", unit: "KiB", digits: 2, values: of(figResumableRSS), target: fixed(1)},
 	{Cell: "idle", Title: "Kernel memory per connection end", unit: "KiB", digits: 2, values: of(figIdleKernel)},
 	{Cell: "idle", Title: "Resident memory before the first connection", unit: "MiB", digits: 1, values: of(figIdleBase)},
 

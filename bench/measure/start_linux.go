@@ -38,7 +38,7 @@ func (b *bench) ready() error {
 // hello, and what the collector does about them.
 func (b *bench) upgrades() error {
 	return b.withServer(b.Upgrades, nil, func(s *server) error {
-		fleet := b.load.newFleet(s.address, false)
+		fleet := b.load.newFleet(s.address, plainPath, false)
 		defer fleet.hangUp()
 		w, err := b.window(s.process, func() error { return fleet.dial(b.Upgrades) })
 		if err != nil {
