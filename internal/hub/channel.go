@@ -134,8 +134,6 @@ func (c *channel) receive(m Message, key string) error {
 func (c *channel) follow(m *Message) (lost []*Member, fresh bool) {
 	at := m.Position
 	switch {
-	case c.state == subscribing && c.head.Zero():
-		c.head = Position{strings.Clone(at.Epoch), at.Offset - 1}
 	case at.Epoch == c.head.Epoch && at.Offset == c.head.Offset+1:
 	case at.Epoch == c.head.Epoch && at.Offset <= c.head.Offset:
 		return nil, false

@@ -292,6 +292,9 @@ func TestABrokenPast(t *testing.T) {
 		if len(r.got) != 2 || r.lost != 0 {
 			t.Errorf("has %v, and was told %d times", r.got, r.lost)
 		}
+		if h.channels["c"].past.why != nil {
+			t.Error("the channel remembers what is over")
+		}
 	})
 	t.Run("with nobody left in it is removed by the next Sweep", func(t *testing.T) {
 		h, b := start()

@@ -202,17 +202,34 @@ func TestTotalBytes(t *testing.T) {
 			t.Error("the busy one keeps nothing")
 		}
 	})
-	t.Run("takes the oldest messages of a lone channel, and keeps the newest", func(t *testing.T) {
-		h := newClocked(history(20 * messageOverhead * 100))
+	t.Run("takes the oldest messages of a channel that grows without members, before it goes itself", func(t *testing.T) {
+		h := newClocked(history(3*size + 500*messageOverhead))
+		publish(t, h.Hub, "c", "", "") // idle longest
+		others := fill(t, h, "other")
 		var last Position
 		for range 5000 {
 			last = publish(t, h.Hub, "c", "", "")
 		}
 		last.Offset--
 		expectResume(t, h.Hub, "c", last, "")
-		if i, _ := h.Info(t.Context(), "c"); i.Messages < 1000-1 {
+		if i, _ := h.Info(t.Context(), "c"); i.Messages < 400 || i.Messages > 540 {
 			t.Errorf("keeps %+v", i)
 		}
+		expectResume(t, h.Hub, "other", others, nine...)
+	})
+	t.Run("evicts a window once, however many want to", func(t *testing.T) {
+		h := newClocked(roomy)
+		for _, name := range []string{"a", "b", "c"} {
+			fill(t, h, name)
+		}
+		c := h.channels["b"]
+		c.mu.Lock()
+		c.evict()
+		c.evict()
+		c.mu.Unlock()
+		expectAccounts(t, h.Hub)
+		h.pass(roomy.Age)
+		expectNothing(t, h.Hub)
 	})
 	t.Run("bounds channels that were only looked into", func(t *testing.T) {
 		h := newClocked(history(100 * idleOverhead))
@@ -284,12 +301,27 @@ func TestFramesOfReplays(t *testing.T) {
 		if got := h.Stats(); got.FrameBytes == 0 || got.Replayed == 0 {
 			t.Errorf("stats are %+v", got)
 		}
-		h.Sweep(now.Add(keepFrames))
+		for _, f := range h.channels["c"].past.window.blocks[0].frames {
+			if spare := cap(f.batch.Data) - len(f.batch.Data); spare > len(f.batch.Data)/4 {
+				t.Errorf("a full block has %d bytes of frames and %d to spare", len(f.batch.Data), spare)
+			}
+		}
+		h.Sweep(now.Add(keepFrames - 1))
+		back(0, 1)
+		back(0, 2)
+		if len(e.forms) != 101+101 {
+			t.Errorf("encoded %d, want %d", len(e.forms), 101+101)
+		}
+		h.Sweep(now.Add(2 * (keepFrames - 1)))
+		if got := h.Stats().FrameBytes; got == 0 {
+			t.Error("frames that were wanted again are gone")
+		}
+		h.Sweep(now.Add(2*keepFrames - 1))
 		if got := h.Stats().FrameBytes; got != 0 {
 			t.Errorf("keeps %d bytes of frames", got)
 		}
 		back(0, 1)
-		if len(e.forms) != 101+101-64+101 {
+		if len(e.forms) != 3*101 {
 			t.Errorf("encoded %d", len(e.forms))
 		}
 	})
