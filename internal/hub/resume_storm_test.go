@@ -33,7 +33,6 @@ type script struct {
 	epoch   int
 	head    uint64
 	trimmed uint64
-	changed bool // the sink has yet to hear of the epoch
 }
 
 func (b *script) at(offset uint64) Position { return Position{fmt.Sprintf("e%d", b.epoch), offset} }

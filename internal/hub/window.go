@@ -153,7 +153,7 @@ func (w *window) dropOldest(head uint64) {
 // span is the part of a block that a replay needs.
 type span struct {
 	block    *block
-	from, to uint64  // offsets: messages after from, up to to
+	from, to uint64  // the messages after offset from, the last of them at to
 	entries  []entry // block.entries when the replay began
 	closed   bool    // block.closed at that time
 }
