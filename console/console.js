@@ -200,7 +200,7 @@ function showState() {
   const until = phase.hinted ? "" : " until retry";
   const words = { open: "Open", closed: "Closed", connecting: "Connecting…", waiting: `Waiting ${(left / 1000).toFixed(1)} s${until}` };
   let after = attempt > 0 ? `${plural(attempt, "attempt")} failed` : "the connection was lost";
-  if (phase.hinted) after = "until the moment the server gave";
+  if (phase.hinted) after = "the server set the time";
   const notes = {
     open: `for ${duration(Math.floor((now - connection.openedAt) / 1000) * 1000 || 1000)}`,
     closed: "press Connect to open",
@@ -258,7 +258,7 @@ function showReplayed(n, whole) {
   setText($("replayed"), `${count(replayed)} replayed`);
   const words = n ? `${plural(n, "message")} ${whole ? "" : "and more "}replayed` : "No message had been missed";
   announce(`Resumed. ${words}.`);
-  return `${words}. Nothing was lost.`;
+  return n ? `${words}. Nothing was lost.` : `${words}.`;
 }
 
 // A server without positions proves nothing on any return: that is what plain mode is, and onOpened says it.

@@ -283,6 +283,7 @@ test("a wake does not jump the server's queue, but notices that the time has com
   clock.tick(3_999);
   assert.equal(w.line.state, "waiting");
   clock.now += 60_000; // the machine slept, and timers with it
+  for (const timer of clock.timers.values()) timer.at += 60_000;
   show("visible");
   clock.tick(0);
   assert.equal(w.line.state, "connecting");
@@ -298,4 +299,21 @@ test("wakes mean nothing to a connection that is open or closed", (t) => {
   show("visible");
   clock.tick(60_000);
   assert.equal(FakeSocket.made.length, 1);
+});
+
+test("a wake, and connecting anew, begin the back-off from its start", (t) => {
+  const { online } = page(t);
+  dice(0.5);
+  const w = watch();
+  for (const restart of [() => online(), () => w.line.close() ?? w.line.connect()]) {
+    w.line.connect();
+    for (let i = 0; i < 5; i++) {
+      clock.tick(10_000);
+      FakeSocket.last.end();
+    }
+    restart();
+    clock.tick(125);
+    FakeSocket.last.end();
+    assert.equal(w.last.afterMs, 125);
+  }
 });

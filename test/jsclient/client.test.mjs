@@ -110,6 +110,14 @@ test("a handler may close it at any moment", () => {
   }
 });
 
+test("closed by a handler as it tries again, it does not try", () => {
+  const w = open();
+  w.line.addEventListener("state", (e) => e.state === "connecting" && w.line.close());
+  FakeSocket.last.end();
+  clock.tick(60_000);
+  assert.deepEqual([w.line.state, FakeSocket.made.length], ["closed", 1]);
+});
+
 test("nothing stays behind on the page or the signal after close()", (t) => {
   const heard = new Set();
   const track = () => ({

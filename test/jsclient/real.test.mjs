@@ -99,10 +99,9 @@ test("a wire that is cut again and again loses nothing and brings nothing twice"
   for (let i = 1; i <= 300; i++) {
     await publish("cut", i);
     want.push(i);
-    if (i % 20 === 0) {
-      w.cut();
-      c.line.retryNow();
-    }
+    if (i % 20 === 5) w.cut();
+    // Its back-off, which grows with so many cuts, is another test's matter.
+    if (i % 20 === 15) c.line.retryNow();
   }
   await c.until(() => c.values().at(-1) === 300);
   assert.deepEqual(c.values(), want);

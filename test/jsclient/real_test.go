@@ -126,8 +126,8 @@ func TestASuccessorIsNotTakenForTheServerThatWent(t *testing.T) {
 	opened := f.until(is("open"))
 	first.Signal(syscall.SIGTERM)
 	lost := f.until(is("waiting"))
-	if lost.Cause != "lost" || lost.Code != 1001 || lost.Reason != "Server shutting down" {
-		t.Errorf("the drain looked like %+v", lost)
+	if lost.Cause != "lost" || lost.Code != 1001 || lost.Reason != "Server shutting down" || !lost.Hinted {
+		t.Errorf("the drain looked like %+v, want 1001 and a hint", lost)
 	}
 	if code := first.Wait(fairleadtest.WaitTime); code != 0 {
 		t.Errorf("the server exited with %d", code)

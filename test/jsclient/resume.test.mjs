@@ -130,6 +130,14 @@ test("a greeting that does not say recovered proves nothing", () => {
   assert.equal(w.last.type, "gap");
 });
 
+test("who asked for now has resumed nothing, whatever the greeting says", () => {
+  const w = watch();
+  w.line.connect();
+  clock.tick(0);
+  FakeSocket.last.greet("c7k2:1", true);
+  assert.deepEqual([w.of("resumed"), w.line.position], [[], "c7k2:1"]);
+});
+
 test("a handler that closes on open has not seen the gap, and is told next time", () => {
   const w = open();
   FakeSocket.last.end();
