@@ -100,7 +100,7 @@ fuzz: need-go ## Every fuzz target for FUZZTIME (30s) each
 
 .PHONY: clean
 clean: ## Remove what was built or set up here; installed packages stay
-	rm -rf bin .tools test/interop/node_modules
+	rm -rf bin .tools test/interop/node_modules test/jsclient/node_modules
 
 .PHONY: help
 help: ## This text

@@ -89,6 +89,11 @@ install_ws() {
 	(cd test/interop && npm ci --ignore-scripts --loglevel=error)
 }
 
+install_jsclient() {
+	echo 'installing what the tests of fairlead.js need (npm)'
+	(cd test/jsclient && npm ci --ignore-scripts --loglevel=error)
+}
+
 install_websockets() {
 	echo 'installing the websockets client (pip)'
 	python3 -m venv --clear .tools/venv
@@ -98,6 +103,8 @@ install_websockets() {
 
 # Both are lost with their folder, and the second with its interpreter.
 [[ -d test/interop/node_modules/ws ]] || rm -f .tools/ws.done
+[[ -d test/jsclient/node_modules/terser ]] || rm -f .tools/jsclient.done
 [[ -x .tools/venv/bin/python ]] || rm -f .tools/websockets.done
 unless_done ws "$(cksum <test/interop/package-lock.json)" install_ws
+unless_done jsclient "$(cksum <test/jsclient/package-lock.json)" install_jsclient
 unless_done websockets "$(cksum <test/interop/requirements.txt) $(python3 -c 'import sys; print(sys.base_prefix, sys.version)')" install_websockets

@@ -20,7 +20,7 @@ const focused = `(() => { const e = document.activeElement; return e === documen
 func TestTheTabKeyWalksThePageInReadingOrder(t *testing.T) {
 	server := fairleadtest.Start(t)
 	p := console(t, server, "keys")
-	want := "Skip to the editor, Skip to the messages, theme-toggle, help-open, channel-input, channel-join, connect-toggle, " +
+	want := "Skip to the editor, Skip to the messages, theme-toggle, help-open, mode-toggle, channel-input, channel-join, connect-toggle, " +
 		"hello, nested, number, not JSON, 8 KiB, editor, send, format, repeat, filter, pretty, pause, clear, messages, events"
 	var walked []string
 	for range strings.Count(want, ",") + 1 {

@@ -245,7 +245,13 @@ func other(body string) row { return row{"message", false, body} }
 type entry struct{ Event, Text string }
 
 // logbook is the page's, oldest first; it is never empty once the page was open.
+// What resuming brought is left out: it stands behind each return.
 func (p *tab) logbook() ([]entry, error) {
+	book, err := p.wholeLogbook()
+	return slices.DeleteFunc(book, func(e entry) bool { return e.Event == "resumed" || e.Event == "gap" }), err
+}
+
+func (p *tab) wholeLogbook() ([]entry, error) {
 	return eval[[]entry](p, `[...`+node("events")+`.children].reverse().map((li) => (
 		{Event: li.dataset.event, Text: li.querySelector("div").textContent}))`)
 }
@@ -270,7 +276,7 @@ func (p *tab) newest(event, words string) {
 func (p *tab) logged(event, words string) {
 	p.t.Helper()
 	fairleadtest.Eventually(p.t, func() error {
-		book, err := p.logbook()
+		book, err := p.wholeLogbook()
 		if err == nil && !slices.ContainsFunc(book, func(e entry) bool { return e.Event == event && strings.HasPrefix(e.Text, words) }) {
 			err = fmt.Errorf("the logbook is %+v, want %s: %s in it", book, event, words)
 		}
