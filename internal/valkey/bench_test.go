@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -197,4 +198,36 @@ func BenchmarkLatency(b *testing.B) {
 		b.ReportMetric(float64(d.Microseconds()), name+"-µs")
 	}
 	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkSubscribe subscribes to b.N channels and tells the time and the heap that each takes in this task.
+func BenchmarkSubscribe(b *testing.B) {
+	broker := newBenchmark(b, startServer(b))
+	sinks := make([]countingSink, b.N)
+	names := make([]string, b.N)
+	for i := range sinks {
+		sinks[i].live = make(chan struct{})
+		names[i] = fmt.Sprint("channel-", i)
+	}
+	before := heap()
+	b.ResetTimer()
+	for i := range sinks {
+		broker.Subscribe(names[i], &sinks[i])
+	}
+	for i := range sinks {
+		<-sinks[i].live
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(heap()-before)/float64(b.N), "heap-B/channel")
+	for _, name := range names {
+		broker.Unsubscribe(name)
+	}
+}
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

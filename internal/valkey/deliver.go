@@ -18,6 +18,13 @@ const (
 // these events was published before, so that the stream has it, and it is passed over.
 func (s *shard) deliver(session *session, events []event) {
 	var behind []*subscription
+	queued := make(map[*subscription]bool)
+	catchUp := func(sub *subscription) {
+		if !queued[sub] {
+			queued[sub] = true
+			behind = append(behind, sub)
+		}
+	}
 	for i := range events {
 		e := &events[i]
 		var sub *subscription
@@ -51,15 +58,15 @@ func (s *shard) deliver(session *session, events []event) {
 			if sub.control != nil {
 				sub.control(e.text)
 			} else if s.message(sub, e.text) {
-				behind = append(behind, sub)
+				catchUp(sub)
 			}
 		case evSubscribed:
 			if sub.control == nil && s.confirmed(sub) {
-				behind = append(behind, sub)
+				catchUp(sub)
 			}
 		case evHead:
 			if sub == e.sub && s.head(sub, e) {
-				behind = append(behind, sub)
+				catchUp(sub)
 			}
 		}
 	}
@@ -165,6 +172,9 @@ func (s *shard) join(session *session, sub *subscription, v view) (more bool) {
 	defer sub.mu.Unlock()
 	if sub.owner.Load() != s || sub.gone.Load() {
 		return false
+	}
+	if v.from != sub.at {
+		return true // an older view
 	}
 	c := &s.b.counters
 	if sub.at.Epoch != v.head.Epoch {

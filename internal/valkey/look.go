@@ -21,6 +21,7 @@ const (
 
 // view is what look found of one channel.
 type view struct {
+	from    hub.Position // where the caller stood
 	head    hub.Position
 	entries []entry
 	err     error
@@ -64,6 +65,7 @@ func (b *Broker) lookAt(s *session, mode string, topics []string, seen []hub.Pos
 		unknown := all[:0]
 		for n, i := range all {
 			views[i] = parseView(results[n])
+			views[i].from = seen[i]
 			if unknownScript(views[i].err) && !full {
 				unknown = append(unknown, i)
 			}

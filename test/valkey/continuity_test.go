@@ -52,7 +52,9 @@ func TestConnectionsCutInTheMiddleOfBurstsLoseAndRepeatNothing(t *testing.T) {
 	close(stop)
 	cutting.Wait()
 	for _, c := range channels {
-		eventually(t, c+" has all messages", func() bool { return sinks[c].count() >= each })
+		eventually(t, c+" has all messages or was broken", func() bool {
+			return sinks[c].count() >= each || sinks[c].broken() > 0
+		})
 		for i, text := range sinks[c].got() {
 			var n int
 			if fmt.Sscan(text, &n); n != i {
@@ -63,8 +65,8 @@ func TestConnectionsCutInTheMiddleOfBurstsLoseAndRepeatNothing(t *testing.T) {
 			t.Errorf("%s: %d breaks, %d messages", c, sinks[c].broken(), sinks[c].count())
 		}
 	}
-	if stats := reader.Stats(); stats.Lost < 20 || stats.Filled == 0 {
-		t.Errorf("the proxy cut too little to prove anything: %+v", stats)
+	if stats := reader.Stats(); t.Failed() || stats.Lost < 20 || stats.Filled == 0 {
+		t.Errorf("%+v", stats)
 	}
 }
 
