@@ -32,6 +32,9 @@ func (s *server) openBroker() (broker hub.Broker, remote *valkey.Broker, err err
 		History:  valkey.History{Messages: o.History.Messages, Bytes: o.History.Bytes, Age: o.History.Age},
 		Log:      s.log,
 	}
+	if address.TLSInsecure {
+		s.log.Warn("tls-insecure: whoever answers at the broker's address is believed")
+	}
 	if address.TLS {
 		if options.TLS, err = brokerTLS(address); err != nil {
 			return nil, nil, usageError{err}

@@ -284,6 +284,12 @@ func (c *client) blame(format string, args ...any) {
 	}
 }
 
+func (c *client) faulty() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.errors) > 0
+}
+
 // reached reports whether the client has everything up to p, or text if it is a plain one. A client that was told of a gap has been
 // moved ahead of what it missed.
 func (c *client) reached(p position, text string) bool {

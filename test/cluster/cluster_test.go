@@ -21,7 +21,6 @@ const publishKey = "a-key-for-the-cluster-tests"
 type cluster struct {
 	t     *testing.T
 	redis *redistest.Server
-	url   string // what --broker says
 	args  []string
 	http  *http.Client
 
@@ -47,19 +46,20 @@ func start(t *testing.T, o setup) (*cluster, *redistest.Proxy) {
 		t.Fatal(err)
 	}
 	t.Cleanup(redis.Kill)
-	c := &cluster{t: t, redis: redis, url: "redis://" + redis.Addr}
+	c := &cluster{t: t, redis: redis}
+	address := redis.Addr
 	var proxy *redistest.Proxy
 	if o.proxied {
 		if proxy, err = redistest.StartProxy(redis.Addr); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(proxy.Close)
-		c.url = "redis://" + proxy.Addr
+		address = proxy.Addr
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
 	c.http = &http.Client{Transport: transport, Timeout: fairleadtest.WaitTime}
-	c.args = append([]string{"--broker", c.url, "--publish-key", publishKey, "--message-rate", "0", "--upgrade-rate", "0"}, o.args...)
+	c.args = append([]string{"--broker", "redis://" + address, "--publish-key", publishKey, "--message-rate", "0", "--upgrade-rate", "0"}, o.args...)
 	if o.tasks == 0 {
 		o.tasks = 2
 	}
@@ -69,10 +69,10 @@ func start(t *testing.T, o setup) (*cluster, *redistest.Proxy) {
 	return c, proxy
 }
 
-// task starts one more.
-func (c *cluster) task() *fairleadtest.Server {
+// task starts one more; of its flags, the later ones count.
+func (c *cluster) task(flags ...string) *fairleadtest.Server {
 	c.t.Helper()
-	s := fairleadtest.Start(c.t, c.args...)
+	s := fairleadtest.Start(c.t, slices.Concat(c.args, flags)...)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.open = append(c.open, s)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"fairlead/test/fairleadtest"
+	"fairlead/test/redistest"
 )
 
 func TestClientsThatStormFromTaskToTaskMissNothing(t *testing.T) {
@@ -89,6 +90,44 @@ func TestARollingDeployLosesNothing(t *testing.T) {
 	if n := cr.total(func(c *client) int { return c.unhint }); n != 0 {
 		t.Errorf("%d of %d closes came without a hint when to be back", n, away)
 	}
+}
+
+func TestATaskThatLagsBehindRepeatsNothing(t *testing.T) {
+	t.Parallel()
+	c, _ := start(t, setup{tasks: 1})
+	proxy, err := redistest.StartProxy(c.redis.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proxy.Close)
+	ahead, behind := c.tasks()[0], c.task("--broker", "redis://"+proxy.Addr)
+	cr := c.crowd("lobby")
+	cr.join(4, func(i int, c *client) { c.home, c.plain = behind, i < 2 }) // the channel is there already
+	const moved = 20
+	cr.join(10, func(_ int, c *client) {
+		first := true
+		c.home = ahead
+		c.stay = func() int {
+			if first {
+				first = false
+				return moved
+			}
+			return -1
+		}
+	})
+	proxy.Hold(true)
+	cr.senders([]*fairleadtest.Server{ahead}, time.Millisecond)
+	// They have heard more than the task that they come to.
+	cr.eventually(func() error {
+		if n := cr.total(resumes); n != 10 {
+			return fmt.Errorf("%d of 10 clients have moved on", n)
+		}
+		return nil
+	})
+	proxy.Hold(false)
+	cr.accepted(moved)
+	cr.settle()
+	cr.stayed()
 }
 
 func TestASlowConsumerIsClosedAndResumesWhole(t *testing.T) {

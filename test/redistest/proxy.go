@@ -1,8 +1,10 @@
 package redistest
 
 import (
+	"bytes"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // Proxy stands between a task and its broker.
@@ -18,6 +20,7 @@ type Proxy struct {
 	left   int64 // bytes from the server until every connection is cut; 0: none is
 	cuts   int
 	closed bool
+	held   chan struct{} // closed when what is published may pass again; nil: it may
 }
 
 // StartProxy starts a proxy in front of a server.
@@ -36,6 +39,7 @@ func (p *Proxy) Close() {
 	p.listener.Close()
 	p.mu.Lock()
 	p.closed = true
+	p.hold(false)
 	p.cut()
 	p.mu.Unlock()
 	p.wg.Wait()
@@ -80,12 +84,41 @@ func (p *Proxy) accept() {
 			server.Close()
 			return
 		}
-		p.wg.Go(func() { p.copy(server, task, false) })
-		p.wg.Go(func() { p.copy(task, server, true) })
+		var subscribed atomic.Bool
+		p.wg.Go(func() { p.copy(server, task, &subscribed, false) })
+		p.wg.Go(func() { p.copy(task, server, &subscribed, true) })
 	}
 }
 
-func (p *Proxy) copy(to, from net.Conn, fromServer bool) {
+// Hold keeps back what the server sends on connections that have subscribed to something, or lets it pass again: a task that lags
+// behind. Other connections are as before.
+func (p *Proxy) Hold(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hold(on)
+}
+
+func (p *Proxy) hold(on bool) {
+	switch {
+	case on && p.held == nil:
+		p.held = make(chan struct{})
+	case !on && p.held != nil:
+		close(p.held)
+		p.held = nil
+	}
+}
+
+// pass waits while what is published is held.
+func (p *Proxy) pass() {
+	p.mu.Lock()
+	held := p.held
+	p.mu.Unlock()
+	if held != nil {
+		<-held
+	}
+}
+
+func (p *Proxy) copy(to, from net.Conn, subscribed *atomic.Bool, fromServer bool) {
 	defer p.drop(to, from)
 	buf := make([]byte, 4096) // short, so that a cut lands within a burst
 	for {
@@ -94,6 +127,11 @@ func (p *Proxy) copy(to, from net.Conn, fromServer bool) {
 			pass := n
 			if fromServer {
 				pass = p.allow(n)
+				if subscribed.Load() {
+					p.pass()
+				}
+			} else if bytes.Contains(bytes.ToUpper(buf[:n]), []byte("\r\nSUBSCRIBE\r\n")) {
+				subscribed.Store(true)
 			}
 			if _, err := to.Write(buf[:pass]); err != nil {
 				return
