@@ -117,7 +117,7 @@ func TestBadSettings(t *testing.T) {
 		}
 	}
 	// Nothing of a secret in a broker's address may be repeated.
-	if r := fairleadtest.Run(t, nil, "serve", "--broker", "redis://user:s3cret@host"); r.Code != 2 || strings.Contains(r.Stderr, "s3cret") {
+	if r := fairleadtest.Run(t, nil, "serve", "--broker", "redis://user:s3cret@host:port"); r.Code != 2 || strings.Contains(r.Stderr, "s3cret") {
 		t.Errorf("%+v", r)
 	}
 }
