@@ -188,6 +188,9 @@ func (b *bench) withTasks(n int, f func(redis *redistest.Server, tasks []*task) 
 	})
 }
 
+// countedWithin is how far the machine's count, in steps of 10 ms a core, may be off at both ends of a window together.
+const countedWithin = 20 * time.Millisecond
+
 // window is what a process used of the CPU while f ran. others are the processes that belong to the measurement too.
 func (b *bench) window(f func() error, pid int, others ...int) (cpu time.Duration, err error) {
 	pids := append([]int{os.Getpid(), pid}, others...)
@@ -212,7 +215,8 @@ func (b *bench) window(f func() error, pid int, others ...int) (cpu time.Duratio
 	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return 0, err
 	}
-	share := (busyAfter - busyBefore - (allAfter - allBefore)).Seconds() / wall.Seconds() / float64(runtime.NumCPU())
-	b.disturbed = max(b.disturbed, share)
+	cores := time.Duration(runtime.NumCPU())
+	foreign := busyAfter - busyBefore - (allAfter - allBefore) - cores*countedWithin
+	b.disturbed = max(b.disturbed, foreign.Seconds()/(wall*cores).Seconds())
 	return after - before, nil
 }
