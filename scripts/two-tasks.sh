@@ -6,6 +6,7 @@
 #   BROKER_PORT=6390   the broker's, away from 6379, where one of yours may be
 #   PUBLISH_KEY=…      the key of the publish API; without one, a key for trying things
 set -euo pipefail
+set -m # a process group each, so that Ctrl-C reaches this script alone, which ends the tasks before the broker
 cd "$(dirname "$0")/.."
 port=${PORT:-8080}
 broker_port=${BROKER_PORT:-6390}
@@ -24,38 +25,40 @@ for p in "$broker_port" "$port" $((port + 1)); do
 done
 
 data=$(mktemp -d)
-started=()
+broker=
+tasks=()
 finish() {
-	trap - EXIT INT TERM
-	((${#started[@]})) && kill "${started[@]}" 2>/dev/null
-	wait
+	trap '' INT TERM
+	for group in "${tasks[*]}" "$broker"; do # who was killed already is no reason not to wait for the others
+		[[ -n $group ]] && { kill $group; wait $group; } 2>/dev/null || true
+	done
 	rm -rf "$data"
 }
 trap finish EXIT
 trap 'exit 0' INT TERM
 
 # Everything it takes is on disk before it says so, so that not even kill -9 loses a message.
-"$redis" --port "$broker_port" --bind 127.0.0.1 --dir "$data" --save '' --appendonly yes --appendfsync always --loglevel warning &
-started+=($!)
+"$redis" --port "$broker_port" --bind 127.0.0.1 --dir "$data" --save '' --appendonly yes --appendfsync always >"$data/log" &
+broker=$!
 until taken "$broker_port"; do
-	kill -0 "$!" 2>/dev/null || { echo 'the broker did not start' >&2; exit 1; }
+	kill -0 "$broker" 2>/dev/null || { cat "$data/log" >&2; exit 1; }
 	sleep 0.05
 done
 
 for p in "$port" $((port + 1)); do
 	FAIRLEAD_PUBLISH_KEY=$key bin/fairlead serve --listen "127.0.0.1:$p" --admin-listen '' --task-id "task-$p" \
 		--broker "valkey://127.0.0.1:$broker_port" --drain 2s --log-level warn &
-	started+=($!)
+	tasks+=($!)
 	until taken "$p"; do
-		kill -0 "$!" 2>/dev/null || { echo "the task on port $p did not start" >&2; exit 1; }
+		kill -0 "$!" 2>/dev/null || exit 1 # it has said why
 		sleep 0.05
 	done
 done
 
 cat <<END
-broker    valkey://127.0.0.1:$broker_port       process ${started[0]}
-task one  http://localhost:$port        process ${started[1]}
-task two  http://localhost:$((port + 1))        process ${started[2]}
+broker    valkey://127.0.0.1:$broker_port       process $broker
+task one  http://localhost:$port           process ${tasks[0]}
+task two  http://localhost:$((port + 1))           process ${tasks[1]}
 
 Open both pages and send a message from one. Or publish as a backend:
 
@@ -63,4 +66,4 @@ Open both pages and send a message from one. Or publish as a backend:
 
 Ctrl-C ends all three.
 END
-wait
+wait || true # one of them may be killed: that is what this is for
