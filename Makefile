@@ -31,6 +31,10 @@ TEST_ENV = FAIRLEAD_BIN="$(CURDIR)/bin/fairlead" \
 run: build ## Build the server and run it; it says where its console is
 	exec bin/fairlead serve $(ARGS)
 
+.PHONY: two-tasks
+two-tasks: build ## Run a broker and two tasks that share its channels (docs/two-tasks.md)
+	exec scripts/two-tasks.sh
+
 .PHONY: build
 build: need-go ## Build bin/fairlead, static, without debug symbols
 	go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o bin/fairlead ./cmd/fairlead

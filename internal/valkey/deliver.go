@@ -178,8 +178,15 @@ func (s *shard) join(session *session, sub *subscription, v view) (more bool) {
 	}
 	c := &s.b.counters
 	if sub.at.Epoch != v.head.Epoch {
-		v.head.Epoch = strings.Clone(v.head.Epoch)
-		sub.restart(c, v.head)
+		epoch := strings.Clone(v.head.Epoch)
+		if sub.at.Epoch != "" && v.head.Offset <= readAlone {
+			// The server lost its memory, and the epoch is as young as it looks: what it has so far was accepted since, and
+			// plain subscribers have a right to it.
+			sub.restart(c, hub.Position{Epoch: epoch})
+			sub.behind = true
+			return true
+		}
+		sub.restart(c, hub.Position{Epoch: epoch, Offset: v.head.Offset})
 		return false
 	}
 	entries := v.entries
